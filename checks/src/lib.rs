@@ -1,0 +1,1 @@
+//! Checks for Kuberhealthy: probes and one small binary for each.

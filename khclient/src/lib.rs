@@ -1,0 +1,1 @@
+//! Report the verdict of a Kuberhealthy check, once, in time, whatever happens.

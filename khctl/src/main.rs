@@ -1,0 +1,3 @@
+//! Run, try and watch checks from a terminal.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Black-box scenarios: the real binaries against the sandbox.
