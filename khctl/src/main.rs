@@ -1,3 +1,5 @@
 //! Run, try and watch checks from a terminal.
-
+mod run;
+mod style;
+mod table;
 fn main() {}

@@ -1,0 +1,122 @@
+//! Colours, for a person at a terminal only.
+
+use std::io::IsTerminal;
+
+/// What a piece of text means; the colour follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Passed, healed.
+    Good,
+    /// Failed, broken.
+    Bad,
+    /// Worth a look, not a failure.
+    Notice,
+    /// Times, sources: there to be found, not to be read.
+    Dim,
+    /// Headings.
+    Strong,
+}
+
+/// Whether text may be coloured. Decided once per stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Style {
+    coloured: bool,
+}
+
+impl Style {
+    /// No escape codes, ever.
+    pub(crate) const PLAIN: Style = Style { coloured: false };
+
+    /// For standard output.
+    pub(crate) fn stdout() -> Style {
+        Style::decide(std::io::stdout().is_terminal(), |name| {
+            std::env::var(name).ok()
+        })
+    }
+
+    /// For standard error.
+    pub(crate) fn stderr() -> Style {
+        Style::decide(std::io::stderr().is_terminal(), |name| {
+            std::env::var(name).ok()
+        })
+    }
+
+    /// Colours need a terminal that knows them and a user who has not set `NO_COLOR` to anything
+    /// (<https://no-color.org>: present and not empty).
+    fn decide(terminal: bool, lookup: impl Fn(&str) -> Option<String>) -> Style {
+        let refused = lookup("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = lookup("TERM").is_some_and(|term| term == "dumb");
+        Style {
+            coloured: terminal && !refused && !dumb,
+        }
+    }
+
+    /// `text` in the colour of `tone`.
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        if !self.coloured || text.is_empty() {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Notice => "33",
+            Tone::Dim => "2",
+            Tone::Strong => "1",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// Columns of the terminal behind standard output; `None` when it is a file or a pipe.
+pub(crate) fn stdout_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+/// Control characters would let the text of a check move the cursor or recolour the screen.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_need_a_terminal_and_no_objection() {
+        let cases: [(bool, &[(&str, &str)], bool); 6] = [
+            (true, &[], true),
+            (false, &[], false),
+            (true, &[("NO_COLOR", "1")], false),
+            (true, &[("NO_COLOR", "")], true),
+            (true, &[("TERM", "dumb")], false),
+            (true, &[("TERM", "xterm-256color")], true),
+        ];
+        for (terminal, env, coloured) in cases {
+            let lookup = |name: &str| {
+                env.iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(
+                Style::decide(terminal, lookup),
+                Style { coloured },
+                "{terminal} {env:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn plain_text_stays_as_it_is() {
+        assert_eq!(Style::PLAIN.paint(Tone::Bad, "failed"), "failed");
+        let coloured = Style { coloured: true };
+        assert_eq!(coloured.paint(Tone::Good, "ok"), "\x1b[32mok\x1b[0m");
+        assert_eq!(coloured.paint(Tone::Good, ""), "");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\x1b[31mb\nc"), "a [31mb c");
+    }
+}
