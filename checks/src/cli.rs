@@ -1,0 +1,211 @@
+//! Options: each is an environment variable and a flag of the same name (`CHECK_URL`, `--check-url`).
+//!
+//! The clap definitions are the one table: variables are turned into flags placed before the real arguments, so that
+//! both go through the same parsers, and `--help` and [`crate::Check::options`] are read from the same definitions.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::describe::{redact, shorten};
+
+/// Names that the definitions themselves cannot hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names {
+    /// Variables that the official Kuberhealthy checks read too.
+    pub(crate) official: &'static [&'static str],
+    /// Variables whose value is never shown.
+    pub(crate) secret: &'static [&'static str],
+}
+
+/// One option, for documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionDoc {
+    /// The environment variable, such as `CHECK_URL`.
+    pub env: String,
+    /// The flag, such as `--check-url`.
+    pub flag: String,
+    /// What the value stands for, such as `URL`; empty for a switch.
+    pub value: String,
+    /// The value if the option is not given.
+    pub default: Option<String>,
+    /// What it does.
+    pub help: String,
+    /// The group it is listed under.
+    pub group: String,
+    /// Whether the official check reads the same variable.
+    pub official: bool,
+    /// Whether several values can be given: one a line in the variable, or the flag several times.
+    pub repeatable: bool,
+}
+
+/// A wrong configuration: the variable, the value as it may be shown, and what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    option: Option<String>,
+    value: Option<String>,
+    message: String,
+}
+
+impl ConfigError {
+    /// The option `env` has no value, or one that must not be shown.
+    pub fn of(env: &str, message: impl Into<String>) -> ConfigError {
+        ConfigError { option: Some(env.to_owned()), value: None, message: message.into() }
+    }
+
+    /// The option `env` has `value`; credentials in it are redacted.
+    pub fn value(env: &str, value: &str, message: impl Into<String>) -> ConfigError {
+        ConfigError { value: Some(shorten(&redact(value), 80)), ..ConfigError::of(env, message) }
+    }
+
+    fn general(message: impl Into<String>) -> ConfigError {
+        ConfigError { option: None, value: None, message: message.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("configuration: ")?;
+        match (&self.option, &self.value) {
+            (Some(option), Some(value)) => write!(f, "{option}=\"{value}\": ")?,
+            (Some(option), None) => write!(f, "{option}: ")?,
+            (None, _) => {}
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl From<ConfigError> for khclient::Finding {
+    fn from(error: ConfigError) -> khclient::Finding {
+        khclient::Finding::new(error.to_string())
+    }
+}
+
+/// Why parsing ended without options.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// `--help` was asked for.
+    Help,
+    /// Something is wrong.
+    Wrong(ConfigError),
+}
+
+/// The name of the variable of an option.
+fn env_name(arg: &Arg) -> String {
+    arg.get_id().as_str().to_ascii_uppercase()
+}
+
+/// The options of `command`, without what clap adds itself.
+fn own_args(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| arg.get_long().is_some() && arg.get_id() != "help")
+}
+
+fn is_switch(arg: &Arg) -> bool {
+    arg.get_num_args().is_some_and(|range| range.min_values() == 0)
+}
+
+/// Parses `args` (without a program name) and the variables that `lookup` knows.
+///
+/// An empty variable counts as unset. A flag replaces its variable, also where several values are allowed.
+pub(crate) fn parse(
+    command: Command,
+    names: Names,
+    args: &[OsString],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<ArgMatches, Stop> {
+    let command = command.no_binary_name(true).args_override_self(true);
+    let mut all = env_flags(&command, args, lookup);
+    all.extend(args.iter().cloned());
+    command.try_get_matches_from(all).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Help,
+        _ => Stop::Wrong(config_error(&error, names)),
+    })
+}
+
+fn env_flags(command: &Command, args: &[OsString], lookup: &dyn Fn(&str) -> Option<String>) -> Vec<OsString> {
+    let given = |flag: &str| {
+        args.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.split('=').next() == Some(flag))
+    };
+    let mut flags = Vec::new();
+    for arg in own_args(command) {
+        let flag = format!("--{}", arg.get_long().unwrap_or_default());
+        let Some(value) = lookup(&env_name(arg)).filter(|value| !value.is_empty()) else { continue };
+        if given(&flag) {
+            continue;
+        }
+        if matches!(arg.get_action(), ArgAction::Append) {
+            let lines = value.lines().map(str::trim).filter(|line| !line.is_empty());
+            flags.extend(lines.map(|line| format!("{flag}={line}").into()));
+        } else {
+            flags.push(format!("{flag}={value}").into());
+        }
+    }
+    flags
+}
+
+/// One sentence that names the variable and the value, whatever clap found wrong.
+fn config_error(error: &clap::Error, names: Names) -> ConfigError {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let shown = text(ContextKind::InvalidArg).unwrap_or_default();
+    let flag = shown.split(['=', ' ', '[', '<']).next().unwrap_or_default();
+    let env = flag.trim_start_matches('-').replace('-', "_").to_ascii_uppercase();
+    let reason = std::error::Error::source(error).map(ToString::to_string);
+    match error.kind() {
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            let reason = reason.unwrap_or_else(|| "expected another value".to_owned());
+            let value = text(ContextKind::InvalidValue).unwrap_or_default();
+            match names.secret.contains(&env.as_str()) {
+                true => ConfigError::of(&env, reason),
+                false => ConfigError::value(&env, &value, reason),
+            }
+        }
+        ErrorKind::UnknownArgument => {
+            let near = text(ContextKind::SuggestedArg).map(|arg| format!(", did you mean {arg}"));
+            // Only the flag itself: what follows the equals sign may be a secret.
+            ConfigError::general(format!("unexpected argument {}{}", shorten(flag, 60), near.unwrap_or_default()))
+        }
+        ErrorKind::TooFewValues | ErrorKind::NoEquals | ErrorKind::WrongNumberOfValues => {
+            ConfigError::of(&env, "expected a value")
+        }
+        ErrorKind::InvalidUtf8 => ConfigError::general("expected arguments in UTF-8"),
+        kind => ConfigError::of(&env, format!("not understood ({kind:?})")),
+    }
+}
+
+/// The command with the variable of each option in its help text.
+pub(crate) fn with_help(command: Command) -> Command {
+    command.mut_args(|arg| {
+        if arg.get_long().is_none() || arg.get_id() == "help" {
+            return arg;
+        }
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let env = env_name(&arg);
+        arg.help(format!("{help} [env: {env}]"))
+    })
+}
+
+/// Every option of `command`, in the order of `--help`.
+pub(crate) fn options(command: &Command, names: Names) -> Vec<OptionDoc> {
+    own_args(command)
+        .map(|arg| {
+            let env = env_name(arg);
+            let value = arg.get_value_names().and_then(|names| names.first());
+            OptionDoc {
+                flag: format!("--{}", arg.get_long().unwrap_or_default()),
+                value: value.filter(|_| !is_switch(arg)).map(ToString::to_string).unwrap_or_default(),
+                default: arg.get_default_values().first().map(|v| v.to_string_lossy().into_owned()),
+                help: arg.get_help().map(ToString::to_string).unwrap_or_default(),
+                group: arg.get_help_heading().unwrap_or("Options").to_owned(),
+                official: names.official.contains(&env.as_str()),
+                repeatable: matches!(arg.get_action(), ArgAction::Append),
+                env,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,247 @@
+//! Errors in fixed, short words.
+//!
+//! Kuberhealthy puts an error text into a Prometheus label, so the same trouble must read the same in every run: the
+//! words here are ours and hold no address, port or counter that an operating system or a library might add.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+use url::Url;
+
+use crate::dns::DnsError;
+use crate::tls;
+
+/// The cause of `error` in a few words, such as `connection refused`.
+pub fn describe(error: &(dyn Error + 'static)) -> String {
+    let mut unknown = error.to_string();
+    let mut reset = None;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(known) = known(error) {
+            return known;
+        }
+        if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
+            // What lies under it, if anything does, says more.
+            reset = hyper_words(hyper).or(reset);
+        }
+        unknown = error.to_string();
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    reset.map_or_else(|| shorten(&redact(&unknown), 120), str::to_owned)
+}
+
+fn known(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<DnsError>() {
+        return Some(error.to_string());
+    }
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls_words(error));
+    }
+    io_words(error.downcast_ref::<io::Error>()?)
+}
+
+fn io_words(error: &io::Error) -> Option<String> {
+    use io::ErrorKind::*;
+    // An error that wraps another is told by the inner one.
+    let words = match error.kind() {
+        _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<hyper::Error>()) => {
+            return None;
+        }
+        ConnectionRefused => "connection refused",
+        ConnectionReset => "connection reset",
+        ConnectionAborted | BrokenPipe | NotConnected => "connection closed by the server",
+        UnexpectedEof => "connection closed before the response was complete",
+        HostUnreachable => "host unreachable",
+        NetworkUnreachable => "network unreachable",
+        AddrNotAvailable => "address not available",
+        TimedOut => "connection timed out",
+        PermissionDenied => "not permitted to connect",
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+fn hyper_words(error: &hyper::Error) -> Option<&'static str> {
+    if error.is_parse_too_large() {
+        Some("response head is too large")
+    } else if error.is_parse() {
+        Some("the server does not speak HTTP")
+    } else if error.is_incomplete_message() {
+        Some("connection closed before the response was complete")
+    } else if error.is_canceled() || error.is_closed() {
+        Some("connection closed by the server")
+    } else {
+        None
+    }
+}
+
+fn tls_words(error: &rustls::Error) -> String {
+    use rustls::Error::*;
+    match error {
+        InvalidCertificate(error) => certificate_words(error),
+        AlertReceived(AlertDescription::CertificateRequired) => {
+            "TLS: the server requires a client certificate".to_owned()
+        }
+        AlertReceived(AlertDescription::ProtocolVersion) => {
+            "TLS: the server refuses the TLS versions offered".to_owned()
+        }
+        AlertReceived(AlertDescription::UnrecognizedName) => "TLS: the server does not know this name".to_owned(),
+        AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::AccessDenied,
+        ) => "TLS: the server refuses the client certificate".to_owned(),
+        AlertReceived(alert) => format!("TLS: the server refused the handshake ({alert:?})"),
+        InvalidMessage(_) | InappropriateMessage { .. } | InappropriateHandshakeMessage { .. } => {
+            "TLS: the server does not speak TLS on this port".to_owned()
+        }
+        PeerIncompatible(_) => "TLS: the server offers no TLS version or cipher that is accepted".to_owned(),
+        NoApplicationProtocol => "TLS: the server offers no HTTP version that is accepted".to_owned(),
+        other => format!("TLS: {}", shorten(&other.to_string(), 100)),
+    }
+}
+
+fn certificate_words(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired => "certificate expired".to_owned(),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("certificate expired on {}", tls::date(not_after.as_secs()))
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "certificate is not valid yet".to_owned()
+        }
+        CertificateError::UnknownIssuer => "certificate is signed by an unknown CA".to_owned(),
+        CertificateError::NotValidForName => "certificate is for another name".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = presented.iter().take(3).map(|name| bare_name(name)).collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "no name".to_owned() } else { names };
+            format!("certificate is not for {} but for {}", expected.to_str(), shorten(&names, 120))
+        }
+        CertificateError::Revoked => "certificate is revoked".to_owned(),
+        CertificateError::BadSignature => "certificate has a bad signature".to_owned(),
+        CertificateError::BadEncoding => "certificate is malformed".to_owned(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "certificate is not meant for servers".to_owned()
+        }
+        other => format!("certificate is not accepted: {}", shorten(&other.to_string(), 80)),
+    }
+}
+
+/// `DnsName("a.example")` as rustls-webpki shows it, without the wrapping.
+fn bare_name(shown: &str) -> &str {
+    shown.split('"').nth(1).unwrap_or(shown)
+}
+
+/// `text` without control characters, at most `limit` characters long.
+pub fn shorten(text: &str, limit: usize) -> String {
+    let mut clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut short: String = clean.by_ref().take(limit).collect();
+    if clean.next().is_some() {
+        short.pop();
+        short.push('…');
+    }
+    short
+}
+
+/// `text` with `user:password@` in anything that looks like a URL replaced by `***@`, well formed or not.
+pub fn redact(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://").map(|at| at + 3) {
+        let (before, after) = rest.split_at(start);
+        shown.push_str(before);
+        // Up to the next URL of a list; a slash in a password is wrong but no reason to show half of it.
+        let end = after.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(after.len());
+        let end = after.find("://").map_or(end, |next| end.min(next));
+        let (part, tail) = after.split_at(end);
+        let path = part.find(['/', '?', '#']).unwrap_or(part.len());
+        let at = part[..path].rfind('@').or_else(|| part[path..].rfind('@').filter(|_| part.contains(':')).map(|at| at + path));
+        match at {
+            Some(at) => {
+                shown.push_str("***@");
+                shown.push_str(&part[at + 1..]);
+            }
+            None => shown.push_str(part),
+        }
+        rest = tail;
+    }
+    shown + rest
+}
+
+/// Names of query parameters that carry secrets.
+const SECRET_WORDS: &[&str] = &["auth", "code", "credential", "key", "pass", "pwd", "secret", "sig", "token"];
+
+/// A URL as findings show it: without credentials, without values of query parameters that look like secrets.
+pub fn shown_url(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both fail only for URLs that cannot have credentials.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_fragment(None);
+    if let Some(query) = url.query() {
+        let parts = query.split('&').map(|part| match part.split_once('=') {
+            Some((name, _)) if SECRET_WORDS.iter().any(|w| name.to_ascii_lowercase().contains(w)) => {
+                format!("{name}=***")
+            }
+            _ => part.to_owned(),
+        });
+        shown.set_query(Some(&parts.collect::<Vec<_>>().join("&")));
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_redacted() {
+        for (text, shown) in [
+            ("http://a/b", "http://a/b"),
+            ("http://user:pw@a/b", "http://***@a/b"),
+            ("http://user:p@ss@a:80/b?c=d", "http://***@a:80/b?c=d"),
+            ("http://user:p/w@a/b", "http://***@a/b"),
+            ("ftp://u:p@h http://v:w@x,http://y", "ftp://***@h http://***@x,http://y"),
+            ("http://a/@b", "http://a/@b"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn urls_are_shown_without_secrets() {
+        for (url, shown) in [
+            ("http://a", "http://a/"),
+            ("http://user:pw@a:8080/b?q=1&api_token=x#frag", "http://a:8080/b?q=1&api_token=***"),
+        ] {
+            assert_eq!(shown_url(&Url::parse(url).unwrap()), shown);
+        }
+    }
+
+    #[test]
+    fn the_innermost_known_cause_is_told() {
+        let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "tcp connect error 1.2.3.4:80");
+        assert_eq!(describe(&refused), "connection refused");
+        let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
+        let wrapped = io::Error::new(io::ErrorKind::InvalidData, expired);
+        assert_eq!(describe(&io::Error::other(wrapped)), "certificate expired");
+        let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+        assert_eq!(describe(&alert), "TLS: the server requires a client certificate");
+        assert_eq!(describe(&io::Error::other("http://u:p@h broke")), "http://***@h broke");
+    }
+
+    #[test]
+    fn texts_are_shortened_by_characters() {
+        assert_eq!(shorten("abc", 3), "abc");
+        assert_eq!(shorten("äöüß", 3), "äö…");
+        assert_eq!(shorten("a\nb", 10), "a b");
+    }
+}
