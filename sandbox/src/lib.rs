@@ -1,1 +1,8 @@
 //! A cluster in one process: API server, node, Kuberhealthy v2 and v3.
+
+pub mod api;
+pub mod apiserver;
+pub mod faults;
+mod registry;
+pub mod status;
+mod store;

@@ -1,0 +1,222 @@
+//! A Kubernetes API server in this process, on loopback.
+//!
+//! It serves the real REST paths over one store of raw objects, and answers as a recorded kube-apiserver does.
+//! A request passes, in this order: [`serve`] (connections), [`handle`] (log, authentication, faults, access rules),
+//! [`route`] (what the path names), and the operation on objects in [`read`], [`watch`], [`write`] or [`delete`].
+
+mod call;
+mod delete;
+mod handle;
+mod kinds;
+mod meta;
+mod page;
+mod patch;
+mod query;
+mod read;
+mod respond;
+mod route;
+mod selector;
+mod serve;
+mod strategic;
+mod watch;
+mod write;
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::faults::Faults;
+use crate::registry::Registry;
+use crate::store::{Limits, Store};
+
+/// Who a bearer token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The token as sent.
+    pub token: String,
+    /// User name, such as `system:serviceaccount:default:checker`.
+    pub user: String,
+    /// Groups; `system:masters` may do everything.
+    pub groups: Vec<String>,
+}
+
+/// How an API server is started.
+#[derive(Debug, Clone)]
+pub struct ApiServerOptions {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Accepted tokens; with none, every request is accepted and may do everything.
+    pub tokens: Vec<Token>,
+    /// Whether roles and their bindings decide what a token's user may do. Off: everything.
+    pub rbac: bool,
+    /// Changes remembered for watches and paged lists.
+    pub history: usize,
+    /// Most objects stored.
+    pub max_objects: usize,
+    /// How often an idle watch that allows bookmarks gets one.
+    pub bookmark_every: Duration,
+    /// Requests remembered in the log of requests.
+    pub request_log: usize,
+}
+
+impl Default for ApiServerOptions {
+    /// A free port of 127.0.0.1, no authentication, a bookmark each minute as on a real server.
+    fn default() -> ApiServerOptions {
+        ApiServerOptions {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tokens: Vec::new(),
+            rbac: false,
+            history: 4096,
+            max_objects: 100_000,
+            bookmark_every: Duration::from_secs(60),
+            request_log: 10_000,
+        }
+    }
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `User-Agent`.
+    pub agent: String,
+    /// Authenticated user.
+    pub user: String,
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection`; for a path that names no
+    /// object the HTTP method in lower case.
+    pub verb: String,
+    /// Plural and subresource, such as `pods` or `pods/status`; empty for a path that names no object.
+    pub resource: String,
+    /// Namespace; empty if none.
+    pub namespace: String,
+    /// Name; empty if none.
+    pub name: String,
+    /// Path and query.
+    pub path: String,
+    /// HTTP code of the answer; `None` if the connection was closed on purpose instead.
+    pub code: Option<u16>,
+}
+
+/// Why an API server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("API server: cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) options: ApiServerOptions,
+    pub(crate) store: Store,
+    pub(crate) registry: RwLock<Registry>,
+    pub(crate) faults: Faults,
+    pub(crate) requests: Mutex<VecDeque<Request>>,
+}
+
+impl Shared {
+    pub(crate) fn registry(&self) -> RwLockReadGuard<'_, Registry> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running API server; dropping it stops it.
+pub struct ApiServer {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl ApiServer {
+    /// Starts a server with the namespaces `default`, `kube-system` and `kube-public`.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub async fn start(options: ApiServerOptions) -> Result<ApiServer, StartError> {
+        let failed = |source| StartError::Listen {
+            address: options.listen,
+            source,
+        };
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let store = Store::new(Limits {
+            objects: options.max_objects,
+            changes: options.history,
+        });
+        let shared = Arc::new(Shared {
+            options,
+            store,
+            registry: RwLock::new(Registry::builtin()),
+            faults: Faults::new(),
+            requests: Mutex::default(),
+        });
+        kinds::bootstrap(&shared);
+        let task = tokio::spawn(serve::run(listener, Arc::clone(&shared)));
+        Ok(ApiServer {
+            shared,
+            address,
+            task,
+        })
+    }
+
+    /// `http://ADDRESS:PORT`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A kubeconfig for kubectl, with the first of the accepted tokens. JSON, which is YAML too.
+    pub fn kubeconfig(&self) -> String {
+        let user = match self.shared.options.tokens.first() {
+            Some(token) => json!({"token": token.token}),
+            None => json!({}),
+        };
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "sandbox",
+            "clusters": [{"name": "sandbox", "cluster": {"server": self.url()}}],
+            "users": [{"name": "sandbox", "user": user}],
+            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "sandbox", "namespace": "default"}}],
+        });
+        format!("{config:#}\n")
+    }
+
+    /// The faults of this server.
+    pub fn faults(&self) -> Faults {
+        self.shared.faults.clone()
+    }
+
+    /// The latest requests, oldest first.
+    pub fn requests(&self) -> Vec<Request> {
+        let requests = self.shared.requests.lock();
+        let requests = requests.unwrap_or_else(PoisonError::into_inner);
+        requests.iter().cloned().collect()
+    }
+
+    /// Forgets the history, as etcd's compaction does: watches and paged lists from before now get 410.
+    pub fn compact(&self) {
+        self.shared.store.compact();
+    }
+
+    /// Stops: closes the listener and every connection.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // Only ever "cancelled".
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,247 @@
+//! The way of a request: log, authentication, faults, routing.
+
+use std::sync::Arc;
+use std::sync::PoisonError;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use super::call::Call;
+use super::delete::Options;
+use super::meta::Part;
+use super::patch::Kind;
+use super::query::Query;
+use super::route::{self, Route, Target};
+use super::{Request, Shared, Token, respond};
+use crate::faults::{self, Effect, Subject, When};
+use crate::status::Status;
+
+/// Longest body accepted, as in Kubernetes.
+const MAX_BODY: usize = 3 << 20;
+
+/// A connection that a fault closes.
+#[derive(Debug, thiserror::Error)]
+#[error("connection closed on purpose")]
+pub(crate) struct HangUp;
+
+/// Answers a request.
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    request: http::Request<Body>,
+) -> Result<Response, HangUp> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let route = route::route(&path);
+    let mut entry = entry(&parts.method, &parts.headers, &query, &route);
+    entry.path = parts.uri.to_string();
+
+    let answer = async {
+        let user = match authenticate(&shared, &parts.headers) {
+            Ok(user) => user,
+            Err(status) => return Ok(respond::refusal(&status)),
+        };
+        entry.user.clone_from(&user.user);
+        let subject = Subject {
+            agent: &entry.agent,
+            verb: &entry.verb,
+            resource: &entry.resource,
+            name: &entry.name,
+        };
+        let fault = shared.faults.strike(&subject);
+        if let Some((When::BeforeCommit, effect)) = &fault
+            && let Some(answer) = struck(effect).await
+        {
+            return answer;
+        }
+        let body = match axum::body::to_bytes(body, MAX_BODY).await {
+            Ok(body) => body,
+            Err(_) => {
+                let message = format!("Request entity too large: limit is {MAX_BODY}");
+                let status = Status::new(413, "RequestEntityTooLarge", message);
+                return Ok(respond::refusal(&status));
+            }
+        };
+        let response = dispatch(&shared, &parts, route, query, &body)
+            .unwrap_or_else(|status| respond::refusal(&status));
+        if let Some((When::AfterCommit, effect)) = &fault
+            && let Some(answer) = struck(effect).await
+        {
+            return answer;
+        }
+        Ok(response)
+    }
+    .await;
+
+    entry.code = answer
+        .as_ref()
+        .ok()
+        .map(|response| response.status().as_u16());
+    let mut requests = shared
+        .requests
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if requests.len() >= shared.options.request_log.max(1) {
+        requests.pop_front();
+    }
+    requests.push_back(entry);
+    drop(requests);
+    answer
+}
+
+/// What a fault answers; `None` if the request goes on.
+async fn struck(effect: &Effect) -> Option<Result<Response, HangUp>> {
+    match effect {
+        Effect::Refuse { code, retry_after } => {
+            Some(Ok(respond::refusal(&faults::refusal(*code, *retry_after))))
+        }
+        Effect::Drop => Some(Err(HangUp)),
+        Effect::Delay(time) => {
+            tokio::time::sleep(*time).await;
+            None
+        }
+    }
+}
+
+fn entry(method: &Method, headers: &HeaderMap, query: &Query, route: &Route) -> Request {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    let mut entry = Request {
+        agent: agent.unwrap_or_default().to_owned(),
+        user: String::new(),
+        verb: method.as_str().to_lowercase(),
+        resource: String::new(),
+        namespace: String::new(),
+        name: String::new(),
+        path: String::new(),
+        code: None,
+    };
+    if let Route::Resource(target) = route {
+        if let Some(verb) = route::verb(method, target.name.is_some(), query.flag("watch")) {
+            entry.verb = verb.to_owned();
+        }
+        entry.resource.clone_from(&target.resource);
+        if let Some(subresource) = &target.subresource {
+            entry.resource = format!("{}/{subresource}", target.resource);
+        }
+        entry.namespace = target.namespace.clone().unwrap_or_default();
+        entry.name = target.name.clone().unwrap_or_default();
+    }
+    entry
+}
+
+/// Who is asking.
+fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Token, Status> {
+    let tokens = &shared.options.tokens;
+    if tokens.is_empty() {
+        return Ok(Token {
+            token: String::new(),
+            user: "system:admin".to_owned(),
+            groups: vec!["system:masters".to_owned()],
+        });
+    }
+    headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .and_then(|given| tokens.iter().find(|token| token.token == given.trim()))
+        .cloned()
+        .ok_or_else(Status::unauthorized)
+}
+
+fn dispatch(
+    shared: &Arc<Shared>,
+    parts: &http::request::Parts,
+    route: Route,
+    query: Query,
+    body: &[u8],
+) -> Result<Response, Status> {
+    match route {
+        Route::Health => Ok(respond::with_type(
+            StatusCode::OK,
+            "text/plain; charset=utf-8",
+            "ok",
+        )),
+        Route::Resource(target) => resource(shared, parts, target, query, body),
+        _ => Ok(respond::unknown_path()),
+    }
+}
+
+fn resource(
+    shared: &Arc<Shared>,
+    parts: &http::request::Parts,
+    target: Target,
+    query: Query,
+    body: &[u8],
+) -> Result<Response, Status> {
+    let found = shared.registry().find(&target.group, &target.resource);
+    let Some((resource, version)) = found.and_then(|resource| {
+        let version = resource.version(&target.version)?.clone();
+        // A namespaced kind has its objects below a namespace, any other has not.
+        let placed = match (&target.namespace, resource.namespaced) {
+            (Some(_), namespaced) => namespaced,
+            (None, true) => target.name.is_none(),
+            (None, false) => true,
+        };
+        placed.then_some((resource, version))
+    }) else {
+        return Ok(respond::unknown_path());
+    };
+    let watch = query.flag("watch");
+    let Some(verb) = route::verb(&parts.method, target.name.is_some(), watch) else {
+        return Err(Status::method_not_allowed());
+    };
+    let subresource = target.subresource.clone();
+    let call = Call {
+        shared,
+        resource,
+        version,
+        target,
+        query,
+    };
+    let content_type = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("application/json");
+    match (verb, subresource.as_deref()) {
+        ("get", None) => Ok(respond::json(StatusCode::OK, &call.shown(&*call.read()?))),
+        ("list", None) => Ok(call.list_response(&call.list()?)),
+        ("watch", None) => call.watch(Box::new(|object| object)),
+        ("create", None) if call.target.name.is_none() => call.create(json(body)?),
+        ("update", None) => call.replace(Part::Object, json(body)?),
+        ("patch", None) => {
+            let kind = Kind::of(content_type, &call.resource)?;
+            call.patch(Part::Object, kind, &json(body)?)
+        }
+        ("delete", None) => {
+            let options = if body.is_empty() {
+                Value::Null
+            } else {
+                json(body)?
+            };
+            call.delete(&Options::read(&call, &options)?)
+        }
+        ("get", Some("status")) if call.version.status => {
+            Ok(respond::json(StatusCode::OK, &call.shown(&*call.read()?)))
+        }
+        ("update", Some("status")) if call.version.status => {
+            call.replace(Part::Status, json(body)?)
+        }
+        ("patch", Some("status")) if call.version.status => {
+            let kind = Kind::of(content_type, &call.resource)?;
+            call.patch(Part::Status, kind, &json(body)?)
+        }
+        (_, Some(_)) => Ok(respond::unknown_path()),
+        _ => Err(Status::method_not_allowed()),
+    }
+}
+
+fn json(body: &[u8]) -> Result<Value, Status> {
+    serde_json::from_slice(body)
+        .map_err(|why| Status::bad_request(format!("the object provided is unrecognized: {why}")))
+}
