@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use khclient::{Line, Undelivered};
 
 use crate::support::server::{Gate, Reply, Server, free_address, status, text};
-use crate::support::{BODY, UUID, endpoint, impatient, path, quick, report, send, send_for};
+use crate::support::{
+    BODY, UUID, endpoint, eventually, impatient, path, quick, report, send, send_for,
+};
 
 const LINES: [Line; 2] = [Line::V2, Line::V3];
 
@@ -143,6 +145,8 @@ async fn a_slow_accept_stores_the_verdict_once_on_line_3() {
     let delivery = sending.await.unwrap().unwrap();
     assert!(!delivery.confirmed);
     assert!(delivery.attempts >= 2);
+    // The abandoned request has no client that waits for its answer.
+    eventually("the acceptance", || !server.accepted().is_empty());
     assert_eq!(server.accepted(), [BODY]);
 }
 
