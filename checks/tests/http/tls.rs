@@ -289,6 +289,14 @@ fn http2_is_spoken_and_can_be_required() {
     ]);
     run(&url, &[("HTTP_VERSION", "1.1")]).failed_with(&["TLS: the server"]);
     let url = one.url("127.0.0.1");
+    run(
+        &url,
+        &[
+            ("HOST_HEADER", "web.example.com"),
+            ("PROXY_URL", "http://127.0.0.1:9"),
+        ],
+    )
+    .failed_with(&["configuration: PROXY_URL: cannot be combined with RESOLVE_TO"]);
     run(&url, &[]).passed();
     run(&url, &[required]).failed(&[&format!("{url}: expected HTTP/2, got HTTP/1.1")]);
 
