@@ -173,11 +173,15 @@ impl Plan {
             until,
             served: Default::default(),
         };
-        let wait = args.wait_seconds.0;
-        let patience = started + wait;
+        let patience = started + args.wait_seconds.0;
+        // Waiting leaves time for a last look before the run is over.
+        let latest = until.map(|until| {
+            let left = until.saturating_duration_since(started);
+            until - (left / 4).min(args.timeout_duration.0)
+        });
         let rounds = Rounds {
             concurrency: args.concurrency.0,
-            give_up: until.map_or(patience, |until| until.min(patience)),
+            give_up: latest.map_or(patience, |latest| latest.min(patience)),
         };
         let optional: Vec<bool> = dependencies.iter().map(|one| one.optional).collect();
         let standings = rounds
