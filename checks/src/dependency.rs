@@ -184,12 +184,20 @@ impl Plan {
             give_up: latest.map_or(patience, |latest| latest.min(patience)),
         };
         let optional: Vec<bool> = dependencies.iter().map(|one| one.optional).collect();
-        let standings = rounds
-            .run(&optional, async |place| match dependencies.get(place) {
-                Some(dependency) => looker.look(&dependency.target).await,
-                None => Vec::new(),
-            })
-            .await;
+        let look = async |place: usize| {
+            let Some(dependency) = dependencies.get(place) else {
+                return Standing::new();
+            };
+            let standing = looker.look(&dependency.target).await;
+            // What is waited for may still come, so only a single look is worth reporting if the run is cut short.
+            if !dependency.optional && args.wait_seconds.0.is_zero() {
+                for finding in &standing {
+                    context.add_finding(finding.clone());
+                }
+            }
+            standing
+        };
+        let standings = rounds.run(&optional, look).await;
         verdict(&optional, standings)
     }
 }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use sandbox::faults::Rule;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::*;
 
@@ -25,6 +25,49 @@ fn a_token_that_is_not_accepted_is_no_missing_permission() {
         .check("shop/db")
         .run()
         .failed(&["service shop/db: Kubernetes API: the token is not accepted (401)"]);
+}
+
+/// Refusals as a real API server wrote them.
+#[test]
+fn recorded_refusals() {
+    let recorded = |name: &str| {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/kubernetes/answers"
+        );
+        let text = std::fs::read(format!("{folder}/{name}.json")).unwrap();
+        let recorded: Value = serde_json::from_slice(&text).unwrap();
+        let body = match &recorded["body"] {
+            Value::String(text) => text.clone(),
+            body => body.to_string(),
+        };
+        let length = body.len();
+        let status = &recorded["status"];
+        format!("HTTP/1.1 {status} Word\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+    };
+    let service = r#"{"spec":{"clusterIP":"10.0.0.1","ports":[{"port":80}]}}"#;
+    let found = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{service}",
+        service.len()
+    )
+    .into_bytes();
+    let api = serve(move |path, _| match path {
+        "/api/v1/namespaces/default/services/db" => found.clone(),
+        path if path.starts_with("/apis/discovery.k8s.io/") => recorded("forbidden-list"),
+        path if path.starts_with("/apis/nothing.example/") => recorded("unknown-resource"),
+        path if path.starts_with("/apis/apps/") => recorded("unauthorized"),
+        _ => recorded("get-not-found"),
+    });
+    check("default/db,default/none,deployment:default/web,nothing.example/v1/Thing:default/a:Ready")
+        .var("KUBE_API_URL", &format!("http://{api}"))
+        .run()
+        .failed(&[
+            "service default/db: Kubernetes API: not allowed to list endpointslices in namespace default: the service \
+             account needs a role with verb list on endpointslices.discovery.k8s.io",
+            "service default/none: expected a service of this name, seen none",
+            "deployment default/web: Kubernetes API: the token is not accepted (401)",
+            "thing default/a: expected the API server to serve kind Thing of nothing.example/v1, seen no such kind",
+        ]);
 }
 
 #[test]

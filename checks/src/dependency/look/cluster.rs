@@ -5,8 +5,7 @@ use std::sync::PoisonError;
 use khclient::{Finding, Subject};
 use serde::de::DeserializeOwned;
 
-use super::network::unresolved;
-use super::{About, Looker, Trouble};
+use super::{About, Looker, Trouble, network};
 use crate::cluster::{ClusterError, Resource};
 use crate::dependency::item::{Minimum, Place, Port, Target, Workload};
 use crate::dependency::judge::{self, Backing, NotReady, PodTally, Tally};
@@ -15,8 +14,6 @@ use crate::dependency::objects::{
 };
 use crate::dependency::rounds::Standing;
 use crate::dependency::selector::Selector;
-use crate::dns::Resolver;
-use crate::values::IpFamily;
 
 const SERVICES: Resource<'_> = Resource {
     group: "api/v1",
@@ -60,7 +57,7 @@ impl Looker {
         let service: Service = self.get("service", SERVICES, place).await?;
         let wanted = match judge::backing(&service.spec, port, minimum)? {
             Backing::Endpoints(wanted) => wanted,
-            Backing::Name(name) => return Ok(external(&name).await?),
+            Backing::Name(name) => return Ok(network::external(&name).await?),
         };
         let namespace = place.namespace.as_deref().unwrap_or(&self.namespace);
         let selector = format!("kubernetes.io/service-name={}", place.name);
@@ -215,21 +212,6 @@ impl Looker {
         let found = judge::resource(&list, api_version, kind)?.clone();
         served().insert(key, found.clone());
         Ok(found)
-    }
-}
-
-/// The service leads to a name that has an address.
-async fn external(name: &str) -> Result<(), NotReady> {
-    let resolver = Resolver {
-        family: IpFamily::Any,
-        instead: None,
-    };
-    match resolver.addresses(name).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(NotReady::new(
-            format!("its external name {name} to have an address"),
-            unresolved(&error),
-        )),
     }
 }
 

@@ -21,7 +21,7 @@ const RESOLVER: Resolver = Resolver {
 };
 
 /// Why a name has no address, for a finding that names it already.
-pub(super) fn unresolved(error: &DnsError) -> &'static str {
+fn unresolved(error: &DnsError) -> &'static str {
     match error {
         DnsError::NoSuchHost(_) => "no such host",
         DnsError::NoAnswer(_) => "no answer from the name server",
@@ -31,9 +31,21 @@ pub(super) fn unresolved(error: &DnsError) -> &'static str {
 
 /// The name has an address.
 pub(super) async fn dns(name: &str) -> Result<(), NotReady> {
+    resolves(name, || "an address".to_owned()).await
+}
+
+/// The name that a service stands for has an address.
+pub(super) async fn external(name: &str) -> Result<(), NotReady> {
+    resolves(name, || {
+        format!("its external name {name} to have an address")
+    })
+    .await
+}
+
+async fn resolves(name: &str, expected: impl FnOnce() -> String) -> Result<(), NotReady> {
     match RESOLVER.addresses(name).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(NotReady::new("an address", unresolved(&error))),
+        Err(error) => Err(NotReady::new(expected(), unresolved(&error))),
     }
 }
 
