@@ -168,6 +168,7 @@ impl Plan {
             cluster: access.map(|access| access.and_then(|access| Cluster::connect(access, until))),
             namespace: namespace.unwrap_or_default(),
             tls,
+            min_cert_days: args.tls.min_cert_days.map_or(0, |days| days.0),
             accepted: args.expected_status_code.clone(),
             timeout: args.timeout_duration.0,
             until,

@@ -25,6 +25,8 @@ pub(super) struct Looker {
     /// The namespace of objects that name none.
     pub(super) namespace: String,
     pub(super) tls: Tls,
+    /// Days that certificates must stay valid; `tls` notes those that do not.
+    pub(super) min_cert_days: u32,
     /// Accepted status codes.
     pub(super) accepted: StatusSet,
     /// Time for one look.

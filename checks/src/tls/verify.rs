@@ -25,7 +25,7 @@ pub struct Expiring {
 
 impl Expiring {
     /// Why it fails where certificates must stay valid for `days`.
-    pub fn reason(&self, days: u16) -> String {
+    pub fn reason(&self, days: u32) -> String {
         let which = match self.intermediate {
             true => "a CA certificate behind that",
             false => "certificate",

@@ -95,6 +95,19 @@ fn certificates_must_be_trusted_and_stay_valid() {
         .var("TLS_SKIP_VERIFY", "true")
         .run()
         .passed();
+    // By its address, of which the certificate knows nothing.
+    let by_address = check(&format!("https://127.0.0.1:{port}/"))
+        .var("TLS_CA_FILE", ca.path().to_str().unwrap());
+    by_address
+        .var("TLS_SERVER_NAME", "localhost")
+        .run()
+        .passed();
+    check(&format!("https://127.0.0.1:{port}/"))
+        .var("TLS_CA_FILE", ca.path().to_str().unwrap())
+        .run()
+        .failed(&[&format!(
+            "https://127.0.0.1:{port}/: expected status 200-399, seen certificate is not for 127.0.0.1 but for localhost"
+        )]);
     trusting(&ca).var("MIN_CERT_DAYS", "20000").run().failed(&[&format!(
         "{url}: expected certificates valid for 20000 days, seen certificate of localhost expires 2060-01-01, before \
          the required 20000 days"

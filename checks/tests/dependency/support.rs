@@ -11,9 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sandbox::api::Api;
-use sandbox::apiserver::{ApiServer, ApiServerOptions};
+use sandbox::apiserver::{ApiServer, ApiServerOptions, Token};
 use sandbox::faults::Faults;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
@@ -106,20 +107,54 @@ pub(crate) fn closed_port() -> u16 {
 pub(crate) struct Cluster {
     server: ApiServer,
     api: Api,
+    /// The check's token, if the server asks for one.
+    token: Option<NamedTempFile>,
 }
 
+/// The user of the check where roles decide.
+pub(crate) const CHECKER: &str = "system:serviceaccount:checks:checker";
+
 impl Cluster {
+    /// Everybody may do everything.
     pub(crate) fn new() -> Cluster {
-        let server = RUNTIME
-            .block_on(ApiServer::start(ApiServerOptions::default()))
-            .unwrap();
-        let api = Api::new(&server.url(), None, "test").unwrap();
-        let cluster = Cluster { server, api };
+        Cluster::with(ApiServerOptions::default(), None)
+    }
+
+    /// Roles decide what the check may do, which is nothing yet.
+    pub(crate) fn guarded() -> Cluster {
+        let token = |token: &str, user: &str, group: &str| Token {
+            token: token.to_owned(),
+            user: user.to_owned(),
+            groups: vec![group.to_owned()],
+        };
+        let options = ApiServerOptions {
+            tokens: vec![
+                token("admin", "admin", "system:masters"),
+                token("checker", CHECKER, "system:authenticated"),
+            ],
+            rbac: true,
+            ..ApiServerOptions::default()
+        };
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "checker").unwrap();
+        Cluster {
+            token: Some(file),
+            ..Cluster::with(options, Some("admin"))
+        }
+    }
+
+    fn with(options: ApiServerOptions, token: Option<&str>) -> Cluster {
+        let server = RUNTIME.block_on(ApiServer::start(options)).unwrap();
+        let api = Api::new(&server.url(), token, "test").unwrap();
+        let cluster = Cluster {
+            server,
+            api,
+            token: None,
+        };
         for name in ["shop", "checks"] {
-            cluster.add(
-                "/api/v1/namespaces",
-                json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}}),
-            );
+            let object =
+                json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}});
+            cluster.add("/api/v1/namespaces", object);
         }
         cluster
     }
@@ -209,7 +244,11 @@ impl Cluster {
 
     /// The check with this list, in the namespace `checks`.
     pub(crate) fn check(&self, dependencies: &str) -> Check {
-        check(dependencies).var("KUBE_API_URL", &self.url())
+        let check = check(dependencies).var("KUBE_API_URL", &self.url());
+        match &self.token {
+            Some(file) => check.var("KUBE_API_TOKEN_FILE", file.path().to_str().unwrap()),
+            None => check,
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use reqwest::Client;
+use reqwest::header::HOST;
 use tokio::net::TcpStream;
-use url::Url;
+use url::{Host, Url};
 
 use super::Looker;
 use crate::dependency::judge::NotReady;
 use crate::describe::describe;
-use crate::dns::{DnsError, Resolver};
+use crate::dns::{DnsError, Place, Resolver};
 use crate::tls::{ChainLog, Purpose};
 use crate::values::IpFamily;
 
@@ -86,11 +87,16 @@ impl Looker {
         let expected = || format!("status {}", self.accepted);
         let wrong = |seen: String| NotReady::new(expected(), seen);
         let certificates = ChainLog::default();
-        let client = self.client(url, &certificates).map_err(wrong)?;
-        let response = client.get(url.clone()).send().await;
+        let route = Route::new(url, self.tls.server_name());
+        let client = self.client(&route, &certificates).map_err(wrong)?;
+        let mut request = client.get(route.url);
+        if let Some(host) = route.host {
+            request = request.header(HOST, host);
+        }
+        let response = request.send().await;
         let response = response.map_err(|error| wrong(describe(&error)))?;
         if let Some(expiring) = certificates.take().first() {
-            let days = self.tls.min_days().unwrap_or_default();
+            let days = self.min_cert_days;
             let expected = format!("certificates valid for {days} days");
             return Err(NotReady::new(expected, expiring.reason(days)));
         }
@@ -100,19 +106,25 @@ impl Looker {
         }
     }
 
-    fn client(&self, url: &Url, certificates: &ChainLog) -> Result<Client, String> {
+    fn client(&self, route: &Route, certificates: &ChainLog) -> Result<Client, String> {
         khclient::install_crypto_provider();
-        let builder = Client::builder()
+        let mut builder = Client::builder()
             .user_agent(crate::USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .pool_max_idle_per_host(0)
-            .dns_resolver(Arc::new(RESOLVER))
+            .dns_resolver(Arc::new(route.resolver.clone()))
             .no_proxy();
-        let builder = match url.scheme() {
+        // HTTP/2 has no host besides that of the URL.
+        let mut alpn = vec![b"http/1.1".to_vec()];
+        match route.host {
+            Some(_) => builder = builder.http1_only(),
+            None => alpn.insert(0, b"h2".to_vec()),
+        }
+        let builder = match route.url.scheme() {
             "https" => {
                 let purpose = Purpose {
-                    alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+                    alpn,
                     own: true,
                     log: certificates.clone(),
                 };
@@ -123,5 +135,41 @@ impl Looker {
             _ => builder.tls_certs_only([]),
         };
         builder.build().map_err(|error| describe(&error))
+    }
+}
+
+/// How to reach a URL whose server shows a certificate for another name: that name goes into the URL, the URL's own host
+/// into the `Host` header, and the resolver leads from the one to the other.
+struct Route {
+    url: Url,
+    host: Option<String>,
+    resolver: Resolver,
+}
+
+impl Route {
+    fn new(url: &Url, server_name: Option<&str>) -> Route {
+        let mut route = Route {
+            url: url.clone(),
+            host: None,
+            resolver: RESOLVER,
+        };
+        let Some(name) = server_name.filter(|_| url.scheme() == "https") else {
+            return route;
+        };
+        let real = url.host_str().unwrap_or_default();
+        if real.eq_ignore_ascii_case(name) || route.url.set_host(Some(name)).is_err() {
+            return route;
+        }
+        let place = match url.host() {
+            Some(Host::Ipv4(ip)) => Place::Ip(ip.into()),
+            Some(Host::Ipv6(ip)) => Place::Ip(ip.into()),
+            _ => Place::Host(real.to_owned()),
+        };
+        route.resolver.instead = Some((name.to_ascii_lowercase(), place));
+        route.host = Some(match url.port() {
+            Some(port) => format!("{real}:{port}"),
+            None => real.to_owned(),
+        });
+        route
     }
 }
