@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
+use super::door::Door;
 use super::scene::{self, CULPRIT, NAMESPACE, PODS, WEB_PORT};
 use super::story::{CHAPTER_LIMIT, Chapter, Story};
 use super::summary;
@@ -41,11 +42,11 @@ impl<'a> Show<'a> {
         Ok(Show {
             cluster,
             watches: Watches::start(cluster.api(), &[watch::PODS, STATES, HEALTH_CHECKS]),
-            // No proxy and no certificates: it talks to pods on loopback only.
+            // No proxy and no certificates: it talks to loopback only.
             http: reqwest::Client::builder()
                 .no_proxy()
                 .tls_certs_only([])
-                .timeout(REQUEST_LIMIT)
+                .connect_timeout(REQUEST_LIMIT)
                 .build()?,
             start: Instant::now(),
             style: Style::stdout(),
@@ -95,7 +96,7 @@ impl<'a> Show<'a> {
             Mark::Plain,
             &format!("Service {NAMESPACE}/{} answers at {service}", scene::WEB),
         );
-        scene::create_checks(self.cluster, &service)
+        scene::create_checks(self.cluster.api(), &service)
             .await
             .context("cannot create the checks")?;
         self.say(Source::Demo, Mark::Plain, "http-check starts as KuberhealthyCheck (v2, asks the Service) and HealthCheck (v3, asks each pod)");
@@ -128,12 +129,10 @@ impl<'a> Show<'a> {
         ));
     }
 
-    /// Says how to look around.
-    pub(super) fn invite(&self) {
-        let kubectl = format!(
-            "kubectl --kubeconfig {}",
-            self.cluster.kubeconfig().display()
-        );
+    /// Opens the door for kubectl and says how to look around.
+    pub(super) async fn invite(&self) -> anyhow::Result<Door> {
+        let door = Door::open(self.cluster, self.http.clone()).await?;
+        let kubectl = format!("kubectl --kubeconfig {}", door.kubeconfig().display());
         let pod = &self.pods[CULPRIT];
         print(&format!(
             "Everything keeps running until Ctrl-C. In another terminal:\n\
@@ -143,6 +142,7 @@ impl<'a> Show<'a> {
              \x20 curl -X POST http://{pod}/control/break      (and .../control/heal)\n\n",
             self.cluster.v3_url(),
         ));
+        Ok(door)
     }
 
     /// The user has had enough.
@@ -236,7 +236,12 @@ impl<'a> Show<'a> {
     async fn answers(&self, address: &str, status: &str) -> anyhow::Result<()> {
         let until = Instant::now() + REQUEST_LIMIT;
         loop {
-            let answer = self.http.get(format!("http://{address}/")).send().await;
+            let answer = self
+                .http
+                .get(format!("http://{address}/"))
+                .timeout(REQUEST_LIMIT)
+                .send()
+                .await;
             match &answer {
                 Ok(answer) if answer.status().as_str() == status => return Ok(()),
                 _ if Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -257,6 +262,7 @@ impl<'a> Show<'a> {
         let answer = self
             .http
             .post(&url)
+            .timeout(REQUEST_LIMIT)
             .send()
             .await
             .with_context(|| format!("cannot {to} {pod}"))?;

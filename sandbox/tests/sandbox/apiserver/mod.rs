@@ -2,6 +2,7 @@
 
 mod custom;
 mod faults;
+mod garbage;
 mod kube_client;
 mod kubectl;
 mod objects;
