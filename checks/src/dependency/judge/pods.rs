@@ -87,3 +87,6 @@ pub(in crate::dependency) fn pods(tally: PodTally, minimum: Minimum) -> Result<(
         .collect();
     Err(PodsNotReady { pods, too_few })
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,3 +210,6 @@ pub(in crate::dependency) fn service(
     };
     Err(NotReady::new(expected, seen))
 }
+
+#[cfg(test)]
+mod tests;
