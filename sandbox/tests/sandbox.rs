@@ -9,5 +9,7 @@ mod apiserver;
 mod node;
 #[path = "sandbox/recordings/mod.rs"]
 mod recordings;
+#[path = "sandbox/reports.rs"]
+mod reports;
 #[path = "sandbox/setup.rs"]
 mod setup;

@@ -17,6 +17,18 @@ use serde_json::{Value, json};
 
 use crate::setup::DEADLINE;
 
+/// One test for all of them: they wait most of the time, and do so side by side.
+#[tokio::test]
+async fn the_sandbox_goes_through_what_was_recorded() {
+    tokio::join!(
+        v2::reports_and_time_outs(),
+        v2::a_pod_that_cannot_be_created_and_a_check_that_is_deleted(),
+        v2::adding_a_check_aborts_the_runs_in_flight(),
+        v3::reports_and_time_outs(),
+        v3::a_flapping_check_that_was_there_first(),
+    );
+}
+
 /// The events of a recording.
 fn recorded(line: &str, situation: &str) -> Vec<Value> {
     let path = format!(

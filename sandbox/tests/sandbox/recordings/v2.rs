@@ -39,8 +39,7 @@ fn flapping_reports(runs: usize) -> String {
     reports.collect()
 }
 
-#[tokio::test]
-async fn states_go_through_what_was_recorded() {
+pub(super) async fn reports_and_time_outs() {
     const FLAPPING_RUNS: usize = 6;
     let folder = TempDir::new().unwrap();
     let reports = folder.path().join("reports");
@@ -76,8 +75,7 @@ async fn states_go_through_what_was_recorded() {
     sandbox.stop().await;
 }
 
-#[tokio::test]
-async fn a_pod_that_cannot_be_created_and_a_check_that_is_deleted() {
+pub(super) async fn a_pod_that_cannot_be_created_and_a_check_that_is_deleted() {
     let mut options = setup::options(20);
     // The recorded controller took the host's name for that of its pod, and there was none.
     options.v2.owner = Some("vm".to_owned());
@@ -110,8 +108,7 @@ async fn a_pod_that_cannot_be_created_and_a_check_that_is_deleted() {
 }
 
 /// In the recordings this happened at 02:06:20, when other checks were added.
-#[tokio::test]
-async fn adding_a_check_aborts_the_runs_in_flight() {
+pub(super) async fn adding_a_check_aborts_the_runs_in_flight() {
     let sandbox = setup::start(setup::options(4)).await;
     let api = sandbox.api();
     let watched = Watched::start(&api, STATES).await;

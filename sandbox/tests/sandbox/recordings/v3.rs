@@ -42,9 +42,8 @@ async fn compare(watched: &Watched, situation: &str, name: &str, count: usize) {
     }
 }
 
-#[tokio::test]
-async fn checks_go_through_what_was_recorded() {
-    let sandbox = setup::start(setup::options(4)).await;
+pub(super) async fn reports_and_time_outs() {
+    let sandbox = setup::start(setup::options(10)).await;
     let api = sandbox.api();
     let watched = Watched::start(&api, CHECKS).await;
     let ok = r#"post:{"OK":true,"Errors":[]}"#;
@@ -65,7 +64,7 @@ async fn checks_go_through_what_was_recorded() {
             vec![r#"post:{"OK":false,"Errors":["a","b"]}"#, ok],
         ),
     ] {
-        create(&api, &health_check(name, "4s", "2s", checker_spec(&steps))).await;
+        create(&api, &health_check(name, "3s", "2s", checker_spec(&steps))).await;
     }
     tokio::join!(
         compare(&watched, "never-reports", "never-reports-v3", 16),
@@ -78,8 +77,7 @@ async fn checks_go_through_what_was_recorded() {
 }
 
 /// The check was there before the controller, so it never got a finalizer.
-#[tokio::test]
-async fn a_flapping_check_that_was_there_first() {
+pub(super) async fn a_flapping_check_that_was_there_first() {
     let events = recorded("v3", "flapping-http");
     // The first runs, and those around the failure; 17 more that passed lie between.
     let parts = [&events[..1 + 3 * 3], &events[1 + 3 * 20..1 + 3 * 27]];
