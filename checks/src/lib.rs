@@ -15,6 +15,7 @@ use khclient::{Context, Report, RunEnv};
 
 pub mod cli;
 pub mod cluster;
+pub mod dependency;
 pub mod describe;
 pub mod dns;
 pub mod http;
@@ -58,7 +59,7 @@ pub struct Check {
 }
 
 /// Every check there is.
-pub static CHECKS: &[&Check] = &[&http::CHECK];
+pub static CHECKS: &[&Check] = &[&http::CHECK, &dependency::CHECK];
 
 /// The check called `name`, with or without `-check` at its end.
 pub fn find(name: &str) -> Option<&'static Check> {
