@@ -62,7 +62,7 @@ impl ConfigError {
     /// The option `env` has `value`; credentials in it are redacted.
     pub fn value(env: &str, value: &str, message: impl Into<String>) -> ConfigError {
         ConfigError {
-            value: Some(shorten(&khclient::redact_urls(value), 80)),
+            value: Some(shorten(&khclient::redact_value(value), 80)),
             ..ConfigError::of(env, message)
         }
     }
