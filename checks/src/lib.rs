@@ -19,6 +19,7 @@ pub mod describe;
 pub mod dns;
 pub mod http;
 pub mod pods;
+pub mod tcp;
 pub mod tls;
 pub mod values;
 
@@ -58,7 +59,7 @@ pub struct Check {
 }
 
 /// Every check there is.
-pub static CHECKS: &[&Check] = &[&http::CHECK];
+pub static CHECKS: &[&Check] = &[&http::CHECK, &tcp::CHECK];
 
 /// The check called `name`, with or without `-check` at its end.
 pub fn find(name: &str) -> Option<&'static Check> {
