@@ -166,7 +166,7 @@ impl TcpCheck {
             };
             log!("{}: {failure} (after {millis} ms)", aim.shown());
             let again = Instant::now() + retry_delay.0;
-            if tries == *retries || until.is_some_and(|until| again >= until) {
+            if tries == retries.0 || until.is_some_and(|until| again >= until) {
                 return Some(aim.finding(&failure));
             }
             tries += 1;

@@ -11,7 +11,7 @@ use super::target::{Scheme, TargetList};
 use crate::cli::Names;
 use crate::pods::{PodArgs, PortRef};
 use crate::tls::TlsArgs;
-use crate::values::{AtLeastOne, BadValue, IpFamily, PositiveSpan, Span, Switch};
+use crate::values::{AtLeastOne, BadValue, IpFamily, PositiveSpan, Span, Switch, UpTo};
 
 pub(super) const NAMES: Names = Names {
     official: &[
@@ -69,7 +69,7 @@ pub(super) struct ScheduleArgs {
     pub connection_timeout: PositiveSpan,
     /// Times to try a failing target again before it counts as failed
     #[arg(long, value_name = "N", default_value = "0")]
-    pub retries: u16,
+    pub retries: UpTo<1000>,
     /// Pause before trying again
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     pub retry_delay: Span,

@@ -48,6 +48,7 @@ pub(super) fn prober(args: &TcpArgs) -> Result<Prober, Vec<ConfigError>> {
                     .map(|m| (m.name.clone(), m.value.clone()))
                     .collect(),
             },
+            min_days: args.tls.min_cert_days.map_or(0, |days| days.0),
             must_fail: args.connection_target_unreachable.0,
         }),
         _ => Err(errors),
@@ -186,7 +187,7 @@ fn useless(args: &TcpArgs, dialogue: &Dialogue) -> Vec<ConfigError> {
         let message = "expected a target with a certificate: tls://, grpcs://, or STARTTLS";
         errors.push(ConfigError::value(
             "MIN_CERT_DAYS",
-            &days.to_string(),
+            &days.0.to_string(),
             message,
         ));
     }

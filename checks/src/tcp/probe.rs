@@ -36,6 +36,8 @@ pub(super) struct Prober {
     pub(super) starttls: Option<StartTls>,
     pub(super) dialogue: Dialogue,
     pub(super) question: Question,
+    /// Days that certificates must stay valid.
+    pub(super) min_days: u32,
     /// Whether a target that can be reached is the failure.
     pub(super) must_fail: bool,
 }
@@ -223,7 +225,7 @@ impl Prober {
             intermediate,
         }: &Expiring,
     ) -> Failure {
-        let days = self.tls.min_days().unwrap_or_default();
+        let days = self.min_days;
         let which = if *intermediate {
             "a CA certificate behind that"
         } else {
@@ -250,7 +252,8 @@ impl Prober {
         // accepts answers the farewell with its own, or says nothing.
         let mut bytes = [0; 256];
         let farewell = async {
-            stream.shutdown().await?;
+            // Fails if the server has hung up, after which its last words are still to be read.
+            let _ = stream.shutdown().await;
             stream.read(&mut bytes).await
         };
         match limit.at_most(SECOND_THOUGHTS).run(farewell).await {

@@ -22,7 +22,8 @@ pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
 
-/// A connection that remembers whether anything ever came from the other side.
+/// A connection that remembers whether anything ever came from the other side, and that can still be read when it can no
+/// longer be written to.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
@@ -57,7 +58,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        match ready!(Pin::new(&mut self.stream).poll_write(cx, buf)) {
+            // What the other side said before it hung up is still to be read, and tells why; a read also tells the end.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    BrokenPipe | ConnectionAborted | ConnectionReset
+                ) =>
+            {
+                Poll::Ready(Ok(buf.len()))
+            }
+            result => Poll::Ready(result),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -213,6 +226,10 @@ impl<S: Wire> Talk<S> {
         match stopped {
             Stopped::TimeOver => format!("{came} and no more {limit}"),
             Stopped::Closed => format!("{came} and then the connection closed"),
+            // Whether it is closed or reset depends on what was still under way.
+            Stopped::Broken(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                format!("{came} and then the connection closed")
+            }
             Stopped::Full => format!("{came} and 64KiB without it"),
             Stopped::Broken(error) => format!("{came} and then {}", describe(error)),
         }
@@ -226,6 +243,17 @@ mod tests {
     use tokio::io::duplex;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_is_not_waited_for_for_ever() {
+        let (ours, _theirs) = duplex(16);
+        let mut talk = Talk::new(ours, Limit::new(Duration::from_millis(100), None));
+        let failure = talk.send(&[0; 100]).await.unwrap_err().to_string();
+        assert_eq!(
+            failure,
+            "expected to send, seen no room for it within 100ms"
+        );
+    }
 
     async fn follow(script: &[&str], answer: &[u8], close: bool) -> Result<(), String> {
         let steps = script
