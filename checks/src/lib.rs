@@ -96,7 +96,8 @@ impl Check {
     /// Runs the check with the arguments and the environment of this process.
     pub fn main(&'static self) -> ExitCode {
         self.run(std::env::args_os().skip(1).collect(), &|name| {
-            std::env::var(name).ok()
+            // What is not UTF-8 is passed on too, for its option to refuse it.
+            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         })
     }
 
