@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Instant;
 
 use khclient::{Finding, Subject};
+use tokio::time::timeout_at;
 
 use crate::cli::ConfigError;
-use crate::cluster::{Cluster, ClusterArgs, ClusterError, Container, Pod, Resource};
+use crate::cluster::{Access, Cluster, ClusterArgs, ClusterError, Container, Pod, Resource};
 use crate::values::{BadValue, IpFamily, Switch};
 
 /// Options of every check that can look at pods one by one.
@@ -218,6 +220,39 @@ pub async fn running(
         });
     }
     Ok(targets)
+}
+
+/// The pods that the options of a check ask for: [`running`], in the namespace `own` if they name none, and not beyond
+/// `until`.
+///
+/// # Errors
+///
+/// [`NoPods`].
+pub async fn select(
+    args: &PodArgs,
+    cluster: &Cluster,
+    own: Option<&str>,
+    until: Option<Instant>,
+) -> Result<Vec<PodTarget>, NoPods> {
+    let own = || own.map(str::to_owned).or_else(Access::own_namespace);
+    let namespaces = match &args.pod_selector_namespace {
+        Some(namespaces) => namespaces.clone(),
+        None => Namespaces::Named(vec![own().ok_or_else(|| {
+            ConfigError::of(
+                "POD_SELECTOR_NAMESPACE",
+                "expected the namespace of the pods",
+            )
+        })?]),
+    };
+    let selector = args.pod_selector.as_deref().unwrap_or_default();
+    let listing = running(cluster, &namespaces, selector, args.pod_allow_none.0);
+    match until {
+        Some(until) => timeout_at(until.into(), listing).await.unwrap_or_else(|_| {
+            let reason = "no answer before the deadline of the run".to_owned();
+            Err(ClusterError::Unreachable(reason).into())
+        }),
+        None => listing.await,
+    }
 }
 
 fn target(pod: Pod) -> Option<PodTarget> {

@@ -92,7 +92,8 @@ pub(super) struct DialogueArgs {
     /// answer begins with, written as for SEND
     #[arg(long, value_name = "PATTERN")]
     pub expect: Option<Expected>,
-    /// Steps, one a line, for more than one exchange: `send BYTES`, `expect PATTERN`, `starttls`
+    /// Steps, one a line, for more than one exchange: `send BYTES`, `expect PATTERN`, `starttls`; an answer is used up to
+    /// the end of what matched, so end a pattern with \r\n to use up a line
     #[arg(long, value_name = "STEP", action = clap::ArgAction::Append)]
     pub dialogue: Vec<Step>,
     /// File with steps as for DIALOGUE, where they hold a password
@@ -110,7 +111,8 @@ pub(super) struct ConnectionArgs {
     /// Address of this pod to connect from
     #[arg(long, value_name = "IP")]
     pub source_address: Option<Source>,
-    /// Begin in plain text, and change to TLS as this protocol does: smtp, imap or postgres
+    /// Begin in plain text, and change to TLS as this protocol does: smtp, imap or postgres; what is sent and expected
+    /// comes after that
     #[arg(long, value_name = "PROTOCOL")]
     pub starttls: Option<StartTls>,
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::support::*;
 
-const DROPPED: &str = "expected a connection, seen no answer within 400ms";
+const DROPPED: &str = "expected a connection, seen no answer within 1s";
 const REACHED: &str = "expected no connection, seen one (CONNECTION_TARGET_UNREACHABLE is set)";
-const SHORT: (&str, &str) = ("CONNECTION_TIMEOUT", "400ms");
+const SHORT: (&str, &str) = ("CONNECTION_TIMEOUT", "1s");
 const NEGATIVE: (&str, &str) = ("CONNECTION_TARGET_UNREACHABLE", "true");
 
 #[test]
@@ -52,7 +52,7 @@ fn the_time_out_is_read() {
     let verdict = probe(&shown, &[SHORT]);
     verdict.failed_at(&shown, DROPPED);
     assert!(
-        verdict.took >= Duration::from_millis(400) && verdict.took < Duration::from_secs(10),
+        verdict.took >= Duration::from_secs(1) && verdict.took < Duration::from_secs(10),
         "{verdict:#?}"
     );
     // Without one it is the official 20s, but never beyond the run's deadline.
@@ -73,7 +73,7 @@ fn each_failing_target_is_a_finding_in_order() {
     let vars = [SHORT, ("SEND", "x"), ("EXPECT", "y")];
     let expected = [
         format!("tcp://127.0.0.1:{first}: expected a connection, seen connection refused"),
-        format!("tcp://{up}: expected an answer that matches y, seen no answer within 400ms"),
+        format!("tcp://{up}: expected an answer that matches y, seen no answer within 1s"),
         format!("tcp://{}: {DROPPED}", last.address),
         format!("udp://{up}: expected an answer, seen connection refused"),
     ];
@@ -85,6 +85,20 @@ fn each_failing_target_is_a_finding_in_order() {
         )
         .failed(&expected);
     }
+}
+
+#[test]
+fn targets_that_the_run_has_no_time_for_are_told() {
+    let target = dropping();
+    let list = format!("{0},localhost:{1}", target.address, closed_port());
+    let verdict = check(&[("CONNECTION_TARGET", &list), ("CONCURRENCY", "1")])
+        .deadline(Duration::from_secs(8))
+        .run();
+    assert!(
+        verdict.errors[1]
+            .ends_with("expected time to try it, seen none left before the run's deadline"),
+        "{verdict:#?}"
+    );
 }
 
 #[test]

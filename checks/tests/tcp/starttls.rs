@@ -245,10 +245,10 @@ fn what_is_not_the_protocol_is_told() {
         let silent = format!("tcp://{}", saying(b""));
         let verdict = probe(
             &silent,
-            &[("STARTTLS", protocol), ("CONNECTION_TIMEOUT", "300ms")],
+            &[("STARTTLS", protocol), ("CONNECTION_TIMEOUT", "1s")],
         );
         assert!(
-            verdict.errors[0].ends_with("seen no answer within 300ms"),
+            verdict.errors[0].ends_with("seen no answer within 1s"),
             "{verdict:#?}"
         );
     }

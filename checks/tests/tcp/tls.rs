@@ -166,12 +166,8 @@ fn what_does_not_speak_tls_is_told() {
         "TLS: the server does not speak TLS on this port",
     );
     let silent = format!("tls://{}", saying(b""));
-    let short = [("TLS_SKIP_VERIFY", "true"), ("CONNECTION_TIMEOUT", "400ms")];
-    seen(
-        &probe(&silent, &short),
-        &silent,
-        "no end of it within 400ms",
-    );
+    let short = [("TLS_SKIP_VERIFY", "true"), ("CONNECTION_TIMEOUT", "1s")];
+    seen(&probe(&silent, &short), &silent, "no end of it within 1s");
     let verdict = probe(
         &silent,
         &[&short[..], &[("CONNECTION_TARGET_UNREACHABLE", "true")]].concat(),
