@@ -15,6 +15,7 @@ use khclient::{Context, Report, RunEnv};
 
 pub mod cli;
 pub mod cluster;
+pub mod dependency;
 pub mod describe;
 pub mod dns;
 pub mod http;
@@ -59,7 +60,7 @@ pub struct Check {
 }
 
 /// Every check there is.
-pub static CHECKS: &[&Check] = &[&http::CHECK, &tcp::CHECK];
+pub static CHECKS: &[&Check] = &[&http::CHECK, &tcp::CHECK, &dependency::CHECK];
 
 /// The check called `name`, with or without `-check` at its end.
 pub fn find(name: &str) -> Option<&'static Check> {

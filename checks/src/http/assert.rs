@@ -147,22 +147,8 @@ impl Expectations {
                 format!("expected {}, got {:?}", self.version, seen.version).replace("2.0", "2"),
             );
         }
-        for Expiring {
-            host,
-            date,
-            intermediate,
-        } in &seen.expiring
-        {
-            let which = if *intermediate {
-                "a CA certificate behind that"
-            } else {
-                "certificate"
-            };
-            let date = date.as_deref().unwrap_or("at an unknown date");
-            let days = self.min_days.unwrap_or_default();
-            failures.push(format!(
-                "{which} of {host} expires {date}, before the required {days} days"
-            ));
+        for expiring in &seen.expiring {
+            failures.push(expiring.reason(self.min_days.unwrap_or_default()));
         }
         if self.min_days.is_some() && !seen.tls {
             failures.push("there is no certificate: the answer did not come over https".to_owned());

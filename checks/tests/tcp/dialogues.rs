@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::support::*;
 
-const SHORT: (&str, &str) = ("CONNECTION_TIMEOUT", "2s");
+const SHORT: (&str, &str) = ("CONNECTION_TIMEOUT", "1s");
 
 /// Answers each line by what `respond` makes of it.
 fn lines(banner: &'static str, respond: fn(&str) -> String) -> String {
@@ -50,7 +50,7 @@ fn an_answer_is_a_pattern_or_begins_with_bytes() {
         "expected an answer that begins with -, seen \"+PONG\"",
     );
     probe(&redis, &[SHORT, ("SEND", "FOO\\r\\n"), ("EXPECT", "^\\+PONG")])
-        .failed_at(&redis, "expected an answer that matches ^\\+PONG, seen \"-ERR unknown command 'FOO'\" and no more within 2s");
+        .failed_at(&redis, "expected an answer that matches ^\\+PONG, seen \"-ERR unknown command 'FOO'\" and no more within 1s");
 }
 
 #[test]
@@ -62,13 +62,13 @@ fn what_was_sent_is_never_shown() {
     );
     verdict.failed_at(
         &redis,
-        "expected an answer that matches ^\\+OK, seen \"-WRONGPASS invalid password ***\" and no more within 2s",
+        "expected an answer that matches ^\\+OK, seen \"-WRONGPASS invalid password ***\" and no more within 1s",
     );
     assert!(!verdict.log.contains("s3cret"), "{verdict:#?}");
     let echo = lines("", |line| format!("{line}\r\n"));
     probe(&echo, &[SHORT, ("SEND", "AUTH s3cret\\r\\n"), ("EXPECT", "^\\+OK")]).failed_at(
         &echo,
-        "expected an answer that matches ^\\+OK, seen what was sent, unchanged and no more within 2s",
+        "expected an answer that matches ^\\+OK, seen what was sent, unchanged and no more within 1s",
     );
 }
 
@@ -94,7 +94,7 @@ fn a_banner_is_read_first() {
     );
     probe(&target, &[SHORT, ("EXPECT_BANNER", "^SSH-2.0-")]).failed_at(
         &target,
-        "expected an answer that matches ^SSH-2.0-, seen \"220-mail.example\" and no more within 2s",
+        "expected an answer that matches ^SSH-2.0-, seen \"220-mail.example\" and no more within 1s",
     );
 }
 
@@ -110,7 +110,7 @@ fn an_exchange_follows_another() {
     let wrong = steps.replace("PASS p", "PASS q");
     probe(&target, &[SHORT, ("DIALOGUE", &wrong)]).failed_at(
         &target,
-        "expected an answer that matches ^\\+OK \\d+ messages, seen \"-ERR\" and no more within 2s",
+        "expected an answer that matches ^\\+OK \\d+ messages, seen \"-ERR\" and no more within 1s",
     );
     check(&[("CONNECTION_TARGET", &target)])
         .arg("--dialogue=expect ^\\+OK.*\\r\\n")
@@ -193,7 +193,7 @@ fn connections_that_end_early_are_told() {
     )
     .failed_at(
         &target,
-        "expected an answer that matches PONG, seen no answer within 2s",
+        "expected an answer that matches PONG, seen no answer within 1s",
     );
 }
 

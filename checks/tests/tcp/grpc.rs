@@ -268,10 +268,10 @@ fn every_other_answer_is_told() {
         ),
         (Answer::Http(200, "text/html"), "an answer that is not gRPC"),
         (Answer::Reset, "HTTP/2 error REFUSED_STREAM"),
-        (Answer::Silence, "no answer within 2s"),
+        (Answer::Silence, "no answer within 1s"),
     ] {
         let server = says(answer);
-        probe(&server.target(), &[("CONNECTION_TIMEOUT", "2s")]).failed_at(
+        probe(&server.target(), &[("CONNECTION_TIMEOUT", "1s")]).failed_at(
             &server.target(),
             &format!("expected the server SERVING, seen {words}"),
         );
@@ -281,7 +281,7 @@ fn every_other_answer_is_told() {
 #[test]
 fn what_does_not_speak_http2_is_told() {
     let failed = |target: String, words: &str| {
-        let verdict = probe(&target, &[("CONNECTION_TIMEOUT", "2s")]);
+        let verdict = probe(&target, &[("CONNECTION_TIMEOUT", "1s")]);
         verdict.failed_at(
             &target,
             &format!("expected the server SERVING, seen {words}"),
@@ -292,7 +292,7 @@ fn what_does_not_speak_http2_is_told() {
         format!("grpc://{old}"),
         "a server that does not speak HTTP/2 here",
     );
-    failed(format!("grpc://{}", saying(b"")), "no answer within 2s");
+    failed(format!("grpc://{}", saying(b"")), "no answer within 1s");
     let target = format!("grpc://127.0.0.1:{}", closed_port());
     probe(&target, &[]).failed_at(&target, "expected a connection, seen connection refused");
 }
@@ -333,7 +333,7 @@ fn it_can_be_asked_over_tls() {
 fn the_negative_test_asks_for_an_answer() {
     let vars = [
         ("CONNECTION_TARGET_UNREACHABLE", "true"),
-        ("CONNECTION_TIMEOUT", "2s"),
+        ("CONNECTION_TIMEOUT", "1s"),
     ];
     for answer in [Answer::Message(serving(1), "0"), Answer::Status("12")] {
         let server = says(answer);

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::support::*;
 
-const SHORT: (&str, &str) = ("CONNECTION_TIMEOUT", "2s");
+const SHORT: (&str, &str) = ("CONNECTION_TIMEOUT", "1s");
 const NEGATIVE: (&str, &str) = ("CONNECTION_TARGET_UNREACHABLE", "true");
 const PING: [(&str, &str); 2] = [("SEND", "ping"), ("EXPECT", "^pong")];
 
@@ -67,7 +67,7 @@ fn several_exchanges_are_possible() {
     )
     .failed_at(
         &target,
-        "expected an answer that matches one, seen no further answer within 2s",
+        "expected an answer that matches one, seen no further answer within 1s",
     );
 }
 
@@ -75,7 +75,7 @@ fn several_exchanges_are_possible() {
 fn silence_a_wrong_answer_and_nobody_are_told_apart() {
     let silent = serve("127.0.0.1:0", |_| vec![]);
     let (shown, verdict) = run(silent, &[SHORT]);
-    verdict.failed_at(&shown, "expected an answer, seen no answer within 2s");
+    verdict.failed_at(&shown, "expected an answer, seen no answer within 1s");
     let wrong = serve("127.0.0.1:0", |_| vec![b"what?".to_vec()]);
     let (shown, verdict) = run(wrong, &[]);
     verdict.failed_at(
@@ -113,7 +113,7 @@ fn an_answer_from_elsewhere_does_not_count() {
         thread::sleep(PATIENCE);
     });
     let (shown, verdict) = run(address, &[SHORT]);
-    verdict.failed_at(&shown, "expected an answer, seen no answer within 2s");
+    verdict.failed_at(&shown, "expected an answer, seen no answer within 1s");
 }
 
 #[test]

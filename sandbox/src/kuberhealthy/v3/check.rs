@@ -165,7 +165,9 @@ pub(super) fn with_finalizer(check: &Value) -> Option<Value> {
 
 /// The containers of a pod spec, none if it has none of the kind.
 fn containers<'a>(spec: Option<&'a mut Value>, kind: &str) -> impl Iterator<Item = &'a mut Value> {
-    let containers = spec.and_then(|spec| spec.get_mut(kind)).and_then(Value::as_array_mut);
+    let containers = spec
+        .and_then(|spec| spec.get_mut(kind))
+        .and_then(Value::as_array_mut);
     containers.into_iter().flatten()
 }
 
