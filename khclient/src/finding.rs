@@ -341,7 +341,8 @@ mod tests {
             message in "(pod|node|service)( |\n|  )[a-z]{1,3}/?[a-z]{1,3}:( |\t)[ -~]{0,320}",
         ) {
             let finding = Finding::new(&message);
-            prop_assert_eq!(parse(&finding.to_string()).subject(), None);
+            let read = parse(&finding.to_string());
+            prop_assert_eq!(read.subject(), None);
         }
 
         #[test]

@@ -38,8 +38,16 @@ impl Informer {
     /// Starts to follow the collection at `path`, which may hold a selector.
     pub(crate) fn start(api: &Api, path: impl Into<String>) -> Informer {
         let (sender, changes) = mpsc::channel(BACKLOG);
-        let follower = Follower { api: api.clone(), path: path.into(), sender, known: BTreeMap::new() };
-        Informer { changes, _task: AbortOnDrop(tokio::spawn(follower.run())) }
+        let follower = Follower {
+            api: api.clone(),
+            path: path.into(),
+            sender,
+            known: BTreeMap::new(),
+        };
+        Informer {
+            changes,
+            _task: AbortOnDrop(tokio::spawn(follower.run())),
+        }
     }
 
     /// The next change. Waits for as long as there is none, also while the API server cannot be reached.
@@ -80,12 +88,18 @@ impl Cache {
                 }
             }
         });
-        Cache { objects, _task: Arc::new(AbortOnDrop(task)) }
+        Cache {
+            objects,
+            _task: Arc::new(AbortOnDrop(task)),
+        }
     }
 
     /// The objects known now by `namespace/name`, in that order.
     pub(crate) fn snapshot(&self) -> BTreeMap<String, Value> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -179,7 +193,11 @@ impl Follower {
     async fn applied(&mut self, old: Option<Value>, new: Value) -> Result<(), Closed> {
         self.known.insert(key(&new), new.clone());
         match old {
-            Some(old) if old["metadata"]["resourceVersion"] == new["metadata"]["resourceVersion"] => Ok(()),
+            Some(old)
+                if old["metadata"]["resourceVersion"] == new["metadata"]["resourceVersion"] =>
+            {
+                Ok(())
+            }
             Some(old) if old["metadata"]["uid"] != new["metadata"]["uid"] => {
                 self.send(Change::Deleted(old)).await?;
                 self.send(Change::Applied { old: None, new }).await

@@ -3,6 +3,8 @@
 pub mod api;
 pub mod apiserver;
 pub mod faults;
+mod informer;
+pub mod kuberhealthy;
 mod registry;
 pub mod status;
 mod store;

@@ -76,7 +76,12 @@ impl fmt::Display for GoDuration {
                 if minutes > 0 {
                     write!(f, "{}m", minutes % 60)?;
                 }
-                fraction(f, nanos - minutes * 60 * NANOS_PER_SECOND, NANOS_PER_SECOND, "s")
+                fraction(
+                    f,
+                    nanos - minutes * 60 * NANOS_PER_SECOND,
+                    NANOS_PER_SECOND,
+                    "s",
+                )
             }
         }
     }
@@ -130,9 +135,13 @@ impl FromStr for GoDuration {
         }
         let mut total: i128 = 0;
         while !rest.is_empty() {
-            let number_end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
+            let number_end = rest
+                .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+                .unwrap_or(rest.len());
             let (number, after) = rest.split_at(number_end);
-            let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+            let unit_end = after
+                .find(|c: char| c.is_ascii_digit() || c == '.')
+                .unwrap_or(after.len());
             let (unit, remaining) = after.split_at(unit_end);
             if !number.bytes().any(|b| b.is_ascii_digit()) || number.matches('.').count() > 1 {
                 return Err(invalid());
@@ -146,20 +155,31 @@ impl FromStr for GoDuration {
                 "m" => i128::from(NANOS_PER_SECOND) * 60,
                 "h" => i128::from(NANOS_PER_SECOND) * 3600,
                 unit => {
-                    return Err(DurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() });
+                    return Err(DurationError::UnknownUnit {
+                        unit: unit.to_owned(),
+                        text: text.to_owned(),
+                    });
                 }
             };
-            total = scaled(number, scale).and_then(|part| total.checked_add(part)).ok_or_else(invalid)?;
+            total = scaled(number, scale)
+                .and_then(|part| total.checked_add(part))
+                .ok_or_else(invalid)?;
             rest = remaining;
         }
-        i64::try_from(sign * total).map(GoDuration).map_err(|_| invalid())
+        i64::try_from(sign * total)
+            .map(GoDuration)
+            .map_err(|_| invalid())
     }
 }
 
 /// `number` (digits with at most one point) times `scale`, fractions of a nanosecond dropped.
 fn scaled(number: &str, scale: i128) -> Option<i128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole: i128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     let mut sum = whole.checked_mul(scale)?;
     let mut place = scale;
     for digit in fraction.bytes() {
@@ -196,9 +216,13 @@ mod tests {
 
     #[test]
     fn reads_what_go_reads() {
-        for (text, nanos) in
-            [("0", 0), ("1.5h", 5_400_000_000_000), (".5s", 500_000_000), ("1.s", 1_000_000_000), ("+2m", 120_000_000_000)]
-        {
+        for (text, nanos) in [
+            ("0", 0),
+            ("1.5h", 5_400_000_000_000),
+            (".5s", 500_000_000),
+            ("1.s", 1_000_000_000),
+            ("+2m", 120_000_000_000),
+        ] {
             assert_eq!(text.parse(), Ok(GoDuration(nanos)), "{text}");
         }
     }

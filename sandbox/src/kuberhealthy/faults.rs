@@ -41,7 +41,11 @@ impl ReportFaults {
     pub(crate) fn new() -> (ReportFaults, watch::Receiver<bool>, watch::Sender<bool>) {
         let (wanted, wants) = watch::channel(true);
         let (listens, listening) = watch::channel(true);
-        let faults = ReportFaults { queue: Arc::default(), wanted, listening };
+        let faults = ReportFaults {
+            queue: Arc::default(),
+            wanted,
+            listening,
+        };
         (faults, wants, listens)
     }
 
@@ -53,7 +57,10 @@ impl ReportFaults {
 
     /// Forgets all faults that have not happened yet.
     pub fn clear(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// Closes the listener and cuts its connections: from now on, connections are refused. The controller itself goes
@@ -70,10 +77,17 @@ impl ReportFaults {
     async fn set(&self, on: bool) {
         self.wanted.send_replace(on);
         // An error means that the server has been stopped, and with it its listener.
-        let _ = self.listening.clone().wait_for(|listening| *listening == on).await;
+        let _ = self
+            .listening
+            .clone()
+            .wait_for(|listening| *listening == on)
+            .await;
     }
 
     pub(crate) fn next(&self) -> Option<ReportFault> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
     }
 }

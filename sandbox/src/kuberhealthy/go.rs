@@ -12,7 +12,9 @@ pub(crate) fn json<T: Serialize>(value: &T) -> String {
     for c in text.chars() {
         match c {
             // Outside of strings JSON has none of these.
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                escaped.push_str(&format!("\\u{:04x}", u32::from(c)))
+            }
             c => escaped.push(c),
         }
     }
@@ -39,7 +41,10 @@ pub(crate) struct Report {
 impl Report {
     /// Reads a body; `None` if Go would refuse it.
     pub(crate) fn parse(body: &[u8]) -> Option<Report> {
-        let mut report = Report { ok: false, errors: None };
+        let mut report = Report {
+            ok: false,
+            errors: None,
+        };
         let value: serde_json::Value = serde_json::from_slice(body).ok()?;
         let object = match value {
             serde_json::Value::Null => return Some(report),
@@ -86,11 +91,17 @@ mod tests {
     #[test]
     fn reports_are_read_as_encoding_json_reads_them() {
         let report = |ok, errors: Option<&[&str]>| {
-            Some(Report { ok, errors: errors.map(|texts| texts.iter().map(|&text| text.to_owned()).collect()) })
+            Some(Report {
+                ok,
+                errors: errors.map(|texts| texts.iter().map(|&text| text.to_owned()).collect()),
+            })
         };
         for (body, expected) in [
             (r#"{"OK":true,"Errors":[]}"#, report(true, Some(&[]))),
-            (r#"{"ok":false,"ERRORS":["a","b"]}"#, report(false, Some(&["a", "b"]))),
+            (
+                r#"{"ok":false,"ERRORS":["a","b"]}"#,
+                report(false, Some(&["a", "b"])),
+            ),
             (r#"{"OK":true,"Errors":null,"more":1}"#, report(true, None)),
             ("{}", report(false, None)),
             ("null", report(false, None)),
@@ -115,7 +126,11 @@ mod tests {
             (r#"{"OK":false,"Errors":["a",""]}"#, true),
             (r#"{"OK":false,"Errors":["a"]}"#, false),
         ] {
-            assert_eq!(Report::parse(body.as_bytes()).unwrap().lacks_reasons(), lacks, "{body}");
+            assert_eq!(
+                Report::parse(body.as_bytes()).unwrap().lacks_reasons(),
+                lacks,
+                "{body}"
+            );
         }
     }
 

@@ -7,6 +7,7 @@ mod clock;
 mod duration;
 mod faults;
 mod go;
+mod install;
 mod pods;
 mod server;
 mod speed;
@@ -23,7 +24,9 @@ use crate::api::ApiError;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Its address cannot be listened on.
-    #[error("cannot listen on {address}: {why}; choose another listen address, or port 0 for a free port")]
+    #[error(
+        "cannot listen on {address}: {why}; choose another listen address, or port 0 for a free port"
+    )]
     Listen {
         /// The address asked for.
         address: std::net::SocketAddr,

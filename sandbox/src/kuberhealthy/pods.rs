@@ -44,8 +44,13 @@ pub(crate) fn set_env(container: &mut Value, variable: Value) {
     if !container["env"].is_array() {
         container["env"] = json!([]);
     }
-    let Some(env) = container["env"].as_array_mut() else { return };
-    match env.iter_mut().find(|known| known["name"] == variable["name"]) {
+    let Some(env) = container["env"].as_array_mut() else {
+        return;
+    };
+    match env
+        .iter_mut()
+        .find(|known| known["name"] == variable["name"])
+    {
         Some(known) => *known = variable,
         None => env.push(variable),
     }
@@ -70,7 +75,11 @@ pub(crate) fn add_texts(to: &mut Value, from: &Value) {
 
 /// Deletes a pod with the grace period its spec says; one that is gone already counts as deleted.
 pub(crate) async fn delete(api: &Api, pod: &Value) -> Result<(), ApiError> {
-    let path = format!("{}/{}", path(metadata(pod, "namespace")), metadata(pod, "name"));
+    let path = format!(
+        "{}/{}",
+        path(metadata(pod, "namespace")),
+        metadata(pod, "name")
+    );
     match api.delete(&path).await {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),

@@ -53,7 +53,11 @@ impl Bound {
         let (faults, wants, listens) = ReportFaults::new();
         let router = router(faults.clone());
         let task = tokio::spawn(run(self.listener, self.address, router, wants, listens));
-        Server { address: self.address, faults, _task: AbortOnDrop(task) }
+        Server {
+            address: self.address,
+            faults,
+            _task: AbortOnDrop(task),
+        }
     }
 }
 
@@ -78,8 +82,13 @@ async fn run(
         };
         listening.send_replace(true);
         let up = Up::default();
-        let accepting = Accepting { listener: bound, down: Arc::clone(&up.0) };
-        let service = router.clone().into_make_service_with_connect_info::<Connection>();
+        let accepting = Accepting {
+            listener: bound,
+            down: Arc::clone(&up.0),
+        };
+        let service = router
+            .clone()
+            .into_make_service_with_connect_info::<Connection>();
         tokio::select! {
             _ = axum::serve(accepting, service) => {}
             gone = wanted.wait_for(|wanted| !*wanted) => if gone.is_err() { return },
@@ -120,7 +129,8 @@ impl Connection {
         match fault {
             None => deal.await,
             Some(ReportFault::Refuse { status, body }) => {
-                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status =
+                    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 answer(status, body)
             }
             Some(ReportFault::Delay(time)) => {
@@ -154,19 +164,29 @@ pub(crate) fn answer(status: StatusCode, body: String) -> Response<Body> {
 }
 
 /// An answer of a content type; an empty one has none.
-pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+pub(crate) fn typed(
+    status: StatusCode,
+    content_type: &'static str,
+    body: String,
+) -> Response<Body> {
     let typed = !body.is_empty();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     if typed {
-        response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+        response.headers_mut().insert(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static(content_type),
+        );
     }
     response
 }
 
 impl Connected<IncomingStream<'_, Accepting>> for Connection {
     fn connect_info(stream: IncomingStream<'_, Accepting>) -> Connection {
-        Connection { peer: *stream.remote_addr(), cut: Arc::clone(&stream.io().cut) }
+        Connection {
+            peer: *stream.remote_addr(),
+            cut: Arc::clone(&stream.io().cut),
+        }
     }
 }
 
@@ -183,7 +203,11 @@ impl Listener for Accepting {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let io = Cuttable { stream, cut: Arc::default(), down: Arc::clone(&self.down) };
+                    let io = Cuttable {
+                        stream,
+                        cut: Arc::default(),
+                        down: Arc::clone(&self.down),
+                    };
                     return (io, peer);
                 }
                 Err(_) => tokio::time::sleep(RETRY).await,
@@ -213,13 +237,21 @@ impl Cuttable {
 }
 
 impl AsyncRead for Cuttable {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.alive()?.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Cuttable {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.alive()?.poll_write(cx, buf)
     }
 

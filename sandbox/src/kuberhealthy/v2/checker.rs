@@ -92,13 +92,20 @@ impl Checker {
 
     /// What is wrong with the pod spec, if anything.
     pub(super) fn pod_spec_error(&self) -> Option<String> {
-        let containers = self.pod_spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let containers = self.pod_spec["containers"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         if containers.is_empty() {
             return Some("no containers found in checks PodSpec".to_owned());
         }
-        let nameless = containers.iter().find(|container| container["image"].as_str().unwrap_or_default().is_empty())?;
+        let nameless = containers
+            .iter()
+            .find(|container| container["image"].as_str().unwrap_or_default().is_empty())?;
         let name = nameless["name"].as_str().unwrap_or_default();
-        Some(format!("no image found in check's PodSpec for container {name}."))
+        Some(format!(
+            "no image found in check's PodSpec for container {name}."
+        ))
     }
 
     /// Name of a pod for a run that starts now; two runs in one second would share it.
@@ -140,7 +147,11 @@ fn inject(container: &mut Value, run: &Run<'_>) {
         pods::namespace_variable(),
     ];
     if let Some(env) = container["env"].as_array_mut() {
-        env.retain(|known| injected.iter().all(|variable| known["name"] != variable["name"]));
+        env.retain(|known| {
+            injected
+                .iter()
+                .all(|variable| known["name"] != variable["name"])
+        });
     }
     for variable in injected {
         pods::set_env(container, variable);
@@ -168,7 +179,10 @@ mod tests {
     use super::*;
 
     fn checker(spec: Value) -> Checker {
-        Checker::new(Workload::Check, &json!({"metadata": {"name": "Web", "namespace": "shop"}, "spec": spec}))
+        Checker::new(
+            Workload::Check,
+            &json!({"metadata": {"name": "Web", "namespace": "shop"}, "spec": spec}),
+        )
     }
 
     #[test]
@@ -180,7 +194,11 @@ mod tests {
             (json!({"timeout": "soon"}), 600, 0),
         ] {
             let checker = checker(spec.clone());
-            assert_eq!((checker.interval.as_secs(), checker.timeout.as_secs()), (interval, timeout), "{spec}");
+            assert_eq!(
+                (checker.interval.as_secs(), checker.timeout.as_secs()),
+                (interval, timeout),
+                "{spec}"
+            );
         }
     }
 
@@ -188,10 +206,21 @@ mod tests {
     fn a_pod_spec_needs_containers_with_images() {
         for (spec, error) in [
             (json!({"containers": [{"name": "a", "image": "i"}]}), None),
-            (json!({"containers": []}), Some("no containers found in checks PodSpec")),
-            (json!({"containers": [{"name": "a"}]}), Some("no image found in check's PodSpec for container a.")),
+            (
+                json!({"containers": []}),
+                Some("no containers found in checks PodSpec"),
+            ),
+            (
+                json!({"containers": [{"name": "a"}]}),
+                Some("no image found in check's PodSpec for container a."),
+            ),
         ] {
-            assert_eq!(checker(json!({"podSpec": spec})).pod_spec_error().as_deref(), error);
+            assert_eq!(
+                checker(json!({"podSpec": spec}))
+                    .pod_spec_error()
+                    .as_deref(),
+                error
+            );
         }
     }
 
@@ -199,7 +228,11 @@ mod tests {
     fn injected_variables_win_and_come_last() {
         let env = json!([{"name": "KH_RUN_UUID", "value": "mine"}, {"name": "A", "value": "1"}]);
         let spec = json!({"podSpec": {"containers": [{"name": "m", "image": "i", "env": env}], "restartPolicy": "Always"}});
-        let run = Run { uuid: "u", deadline_unix: 7, report_url: "http://r" };
+        let run = Run {
+            uuid: "u",
+            deadline_unix: 7,
+            report_url: "http://r",
+        };
         let pod = checker(spec).pod("web-1", &run, None);
         let names: Vec<&str> = pod["spec"]["containers"][0]["env"]
             .as_array()
@@ -207,7 +240,16 @@ mod tests {
             .iter()
             .map(|variable| variable["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names, ["A", "KH_REPORTING_URL", "KH_RUN_UUID", "KH_CHECK_RUN_DEADLINE", "KH_POD_NAMESPACE"]);
+        assert_eq!(
+            names,
+            [
+                "A",
+                "KH_REPORTING_URL",
+                "KH_RUN_UUID",
+                "KH_CHECK_RUN_DEADLINE",
+                "KH_POD_NAMESPACE"
+            ]
+        );
         assert_eq!(pod["spec"]["restartPolicy"], "Never");
         assert_eq!(pod["metadata"]["ownerReferences"], Value::Null);
         assert_eq!(checker(json!({})).pod_name(5), "web-5");
@@ -219,7 +261,10 @@ mod tests {
         let object = |interval: &str, label: &str| json!({"metadata": {"labels": {"l": label}}, "spec": {"runInterval": interval}});
         let edits = [("1s", "a", true), ("1s", "b", false), ("2s", "b", true)];
         for (interval, label, counts) in edits {
-            assert_eq!(known.applied("k".to_owned(), &object(interval, label)), counts);
+            assert_eq!(
+                known.applied("k".to_owned(), &object(interval, label)),
+                counts
+            );
         }
         assert!(known.deleted("k"));
         assert!(!known.deleted("k"));

@@ -80,10 +80,16 @@ impl Group {
         let loaded = checks.keys().cloned().collect();
         *shared.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         let (stop, stopped) = watch::channel(false);
-        let mut group = Group { stop, runners: Vec::new(), tasks: JoinSet::new() };
+        let mut group = Group {
+            stop,
+            runners: Vec::new(),
+            tasks: JoinSet::new(),
+        };
         for check in checks.values() {
             let runner = Arc::new(Runner::new(Checker::new(Workload::Check, check), shared));
-            group.tasks.spawn(Arc::clone(&runner).repeat(stopped.clone()));
+            group
+                .tasks
+                .spawn(Arc::clone(&runner).repeat(stopped.clone()));
             group.runners.push(runner);
         }
         group
@@ -105,7 +111,9 @@ pub(super) async fn run_jobs(shared: Arc<Shared>) {
     loop {
         let change = informer.next().await;
         while tasks.try_join_next().is_some() {}
-        let Change::Applied { old: None, new } = change else { continue };
+        let Change::Applied { old: None, new } = change else {
+            continue;
+        };
         if new["spec"]["phase"].as_str().unwrap_or_default().is_empty() {
             let runner = Runner::new(Checker::new(Workload::Job, &new), &shared);
             let stop = stop.clone();
@@ -121,8 +129,19 @@ pub(super) async fn run_jobs(shared: Arc<Shared>) {
 
 /// A job whose run failed to execute stays `Running`, as it does in the source.
 async fn set_phase(runner: &Runner, phase: &str) {
-    let Checker { namespace, name, .. } = &runner.checker;
+    let Checker {
+        namespace, name, ..
+    } = &runner.checker;
     let path = format!("/apis/comcast.github.io/v1/namespaces/{namespace}/khjobs/{name}");
     // The source replaces the object and only logs what goes wrong.
-    let _ = runner.shared.states.api.patch(&path, Patch::Merge, &serde_json::json!({"spec": {"phase": phase}})).await;
+    let _ = runner
+        .shared
+        .states
+        .api
+        .patch(
+            &path,
+            Patch::Merge,
+            &serde_json::json!({"spec": {"phase": phase}}),
+        )
+        .await;
 }

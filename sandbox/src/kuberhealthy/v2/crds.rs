@@ -4,39 +4,10 @@
 use serde_json::{Value, json};
 
 use super::super::StartError;
+use super::super::install::define;
 use crate::api::Api;
 
 const GROUP: &str = "comcast.github.io";
-
-/// Creates an object unless it is there.
-pub(in super::super) async fn ensure(api: &Api, collection: &str, object: &Value) -> Result<(), StartError> {
-    match api.create(collection, object).await {
-        Err(why) if !why.is_already_exists() => {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let what = format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]));
-            Err(StartError::Install { what, why })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Creates a definition unless it is there, and waits until its objects can be listed.
-pub(in super::super) async fn define(api: &Api, definition: &Value) -> Result<(), StartError> {
-    ensure(api, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).await?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let spec = &definition["spec"];
-    let (group, plural) = (text(&spec["group"]), text(&spec["names"]["plural"]));
-    let path = format!("/apis/{group}/{}/{plural}?limit=1", text(&spec["versions"][0]["name"]));
-    let mut tries = 0;
-    loop {
-        match api.get(&path).await {
-            Ok(_) => return Ok(()),
-            Err(why) if tries >= 100 => return Err(StartError::Install { what: format!("{plural}.{group}"), why }),
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-        }
-        tries += 1;
-    }
-}
 
 /// Installs the three definitions.
 pub(super) async fn install(api: &Api) -> Result<(), StartError> {
@@ -64,10 +35,9 @@ fn definition(kind: &str, singular: &str, short: &str, version: Value) -> Value 
     })
 }
 
-fn version(spec: Value, columns: Value) -> Value {
-    json!({
+fn version(spec: Value, columns: Option<Value>) -> Value {
+    let mut version = json!({
         "name": "v1", "served": true, "storage": true,
-        "additionalPrinterColumns": columns,
         "schema": {"openAPIV3Schema": {
             "type": "object",
             "properties": {
@@ -77,7 +47,11 @@ fn version(spec: Value, columns: Value) -> Value {
                 "spec": spec,
             },
         }},
-    })
+    });
+    if let Some(columns) = columns {
+        version["additionalPrinterColumns"] = columns;
+    }
+    version
 }
 
 fn texts() -> Value {
@@ -85,7 +59,7 @@ fn texts() -> Value {
 }
 
 fn pod_spec() -> Value {
-    json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+    json!({"type": "object", "required": ["containers"], "x-kubernetes-preserve-unknown-fields": true})
 }
 
 fn check() -> Value {
@@ -97,7 +71,7 @@ fn check() -> Value {
             "extraAnnotations": texts(), "extraLabels": texts(),
         },
     });
-    definition("KuberhealthyCheck", "khcheck", "khc", version(spec, json!([])))
+    definition("KuberhealthyCheck", "khcheck", "khc", version(spec, None))
 }
 
 fn job() -> Value {
@@ -109,7 +83,7 @@ fn job() -> Value {
             "extraAnnotations": texts(), "extraLabels": texts(),
         },
     });
-    definition("KuberhealthyJob", "khjob", "khj", version(spec, json!([])))
+    definition("KuberhealthyJob", "khjob", "khj", version(spec, None))
 }
 
 fn state() -> Value {
@@ -130,5 +104,10 @@ fn state() -> Value {
         {"name": "Age LastRun", "type": "date", "jsonPath": ".spec.LastRun"},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ]);
-    definition("KuberhealthyState", "khstate", "khs", version(spec, columns))
+    definition(
+        "KuberhealthyState",
+        "khstate",
+        "khs",
+        version(spec, Some(columns)),
+    )
 }

@@ -26,7 +26,7 @@ use serde_json::json;
 
 use super::faults::ReportFaults;
 use super::server::{Bound, Connection, Server, answer};
-use super::{Speed, StartError, go, pods};
+use super::{Speed, StartError, go, install, pods};
 use crate::api::Api;
 use crate::informer::{AbortOnDrop, Cache};
 use run::Shared;
@@ -77,10 +77,19 @@ pub struct Kuberhealthy {
 pub async fn start(api: Api, options: Options) -> Result<Kuberhealthy, StartError> {
     let bound = Bound::new(options.listen)
         .await
-        .map_err(|why| StartError::Listen { address: options.listen, why })?;
+        .map_err(|why| StartError::Listen {
+            address: options.listen,
+            why,
+        })?;
     crds::install(&api).await?;
     create_own_pod(&api, &options).await?;
-    let Options { namespace, pod, owner, speed, .. } = options;
+    let Options {
+        namespace,
+        pod,
+        owner,
+        speed,
+        ..
+    } = options;
     let caches = Caches {
         states: Cache::start(&api, "/apis/comcast.github.io/v1/khstates"),
         checks: Cache::start(&api, "/apis/comcast.github.io/v1/khchecks"),
@@ -88,7 +97,11 @@ pub async fn start(api: Api, options: Options) -> Result<Kuberhealthy, StartErro
         master: pod.clone(),
     };
     let shared = Arc::new(Shared {
-        states: States { api, speed, pod: pod.clone() },
+        states: States {
+            api,
+            speed,
+            pod: pod.clone(),
+        },
         report_url: format!("http://{}/externalCheckStatus", bound.address),
         own_namespace: namespace,
         owner: owner.unwrap_or(pod),
@@ -96,14 +109,23 @@ pub async fn start(api: Api, options: Options) -> Result<Kuberhealthy, StartErro
         reported: Default::default(),
     });
     let server = bound.serve(|faults| router(&shared, caches, faults));
-    let (pods, states, jobs) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
+    let (pods, states, jobs) = (
+        Arc::clone(&shared),
+        Arc::clone(&shared),
+        Arc::clone(&shared),
+    );
     let tasks = vec![
         AbortOnDrop(tokio::spawn(async move { reaper::sweep_pods(&pods).await })),
-        AbortOnDrop(tokio::spawn(async move { reaper::sweep_states(&states).await })),
+        AbortOnDrop(tokio::spawn(
+            async move { reaper::sweep_states(&states).await },
+        )),
         AbortOnDrop(tokio::spawn(control::run_jobs(jobs))),
         AbortOnDrop(tokio::spawn(control::run_checks(shared))),
     ];
-    Ok(Kuberhealthy { server, _tasks: tasks })
+    Ok(Kuberhealthy {
+        server,
+        _tasks: tasks,
+    })
 }
 
 impl Kuberhealthy {
@@ -133,17 +155,20 @@ impl Kuberhealthy {
 async fn create_own_pod(api: &Api, options: &Options) -> Result<(), StartError> {
     let Options { namespace, pod, .. } = options;
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-    crds::ensure(api, "/api/v1/namespaces", &object).await?;
+    install::ensure(api, "/api/v1/namespaces", &object).await?;
     let object = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": pod, "namespace": namespace, "labels": {"app": "kuberhealthy"}},
         "spec": {"nodeName": "outside", "containers": [{"name": "kuberhealthy", "image": "kuberhealthy/kuberhealthy:v2"}]},
     });
-    crds::ensure(api, &pods::path(namespace), &object).await?;
+    install::ensure(api, &pods::path(namespace), &object).await?;
     let path = format!("{}/{pod}/status", pods::path(namespace));
     let status = json!({"status": {"phase": "Running"}});
     let written = api.patch(&path, crate::api::Patch::Merge, &status).await;
-    written.map(drop).map_err(|why| StartError::Install { what: format!("the status of pod {namespace}/{pod}"), why })
+    written.map(drop).map_err(|why| StartError::Install {
+        what: format!("the status of pod {namespace}/{pod}"),
+        why,
+    })
 }
 
 #[derive(Clone)]
@@ -156,15 +181,30 @@ struct Caches {
 
 impl Caches {
     fn page(&self, namespaces: &[&str]) -> page::Page {
-        let Caches { states, checks, jobs, master } = self;
-        page::Page::build(&states.snapshot(), &checks.snapshot(), &jobs.snapshot(), namespaces, master)
+        let Caches {
+            states,
+            checks,
+            jobs,
+            master,
+        } = self;
+        page::Page::build(
+            &states.snapshot(),
+            &checks.snapshot(),
+            &jobs.snapshot(),
+            namespaces,
+            master,
+        )
     }
 }
 
 fn router(shared: &Arc<Shared>, caches: Caches, faults: ReportFaults) -> Router {
     let shared = Arc::clone(shared);
-    let report = async move |ConnectInfo(connection): ConnectInfo<Connection>, headers: HeaderMap, body: Bytes| {
-        let uuid = headers.get("kh-run-uuid").and_then(|uuid| uuid.to_str().ok());
+    let report = async move |ConnectInfo(connection): ConnectInfo<Connection>,
+                             headers: HeaderMap,
+                             body: Bytes| {
+        let uuid = headers
+            .get("kh-run-uuid")
+            .and_then(|uuid| uuid.to_str().ok());
         let deal = async {
             let status = report::receive(&shared, uuid, connection.peer.ip(), &body).await;
             answer(status, String::new())
@@ -177,12 +217,21 @@ fn router(shared: &Arc<Shared>, caches: Caches, faults: ReportFaults) -> Router 
         if !body.is_empty() {
             return answer(StatusCode::BAD_REQUEST, String::new());
         }
-        let wanted = query.iter().find(|(key, _)| key == "namespace").map_or("", |(_, value)| value);
-        let wanted: Vec<&str> = wanted.split(',').filter(|namespace| !namespace.is_empty()).collect();
+        let wanted = query
+            .iter()
+            .find(|(key, _)| key == "namespace")
+            .map_or("", |(_, value)| value);
+        let wanted: Vec<&str> = wanted
+            .split(',')
+            .filter(|namespace| !namespace.is_empty())
+            .collect();
         answer(StatusCode::OK, go::json(&caches.page(&wanted)))
     };
     Router::new()
         .route("/externalCheckStatus", any(report))
-        .route("/metrics", any(async move || answer(StatusCode::OK, metrics.page(&[]).metrics())))
+        .route(
+            "/metrics",
+            any(async move || answer(StatusCode::OK, metrics.page(&[]).metrics())),
+        )
         .fallback(page)
 }

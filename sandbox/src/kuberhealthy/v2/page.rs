@@ -35,15 +35,23 @@ impl Page {
         namespaces: &[&str],
         master: &str,
     ) -> Page {
-        let mut page = Page { ok: true, current_master: master.to_owned(), ..Page::default() };
+        let mut page = Page {
+            ok: true,
+            current_master: master.to_owned(),
+            ..Page::default()
+        };
         for (key, state) in states {
             let details = Details::of(state);
             let is_known = checks.contains_key(key) || jobs.contains_key(key);
-            let filtered_out = !namespaces.is_empty() && !(is_known && namespaces.contains(&details.namespace.as_str()));
+            let filtered_out = !namespaces.is_empty()
+                && !(is_known && namespaces.contains(&details.namespace.as_str()));
             if details.authoritative_pod.is_empty() || filtered_out {
                 continue;
             }
-            let errors = details.errors().iter().filter(|error| !error.trim().is_empty());
+            let errors = details
+                .errors()
+                .iter()
+                .filter(|error| !error.trim().is_empty());
             page.errors.extend(errors.cloned());
             if checks.contains_key(key) {
                 page.check_details.insert(key.clone(), details);
@@ -60,10 +68,27 @@ impl Page {
     /// Kuberhealthy writes the lines of a metric in random order; here they are in the order of their checks.
     pub(super) fn metrics(&self) -> String {
         let mut text = String::new();
-        header(&mut text, "kuberhealthy_running", "Shows if kuberhealthy is running error free");
-        line(&mut text, format_args!("kuberhealthy_running{{current_master=\"{}\"}} 1", self.current_master));
-        header(&mut text, "kuberhealthy_cluster_state", "Shows the status of the cluster");
-        line(&mut text, format_args!("kuberhealthy_cluster_state {}", u8::from(self.ok)));
+        header(
+            &mut text,
+            "kuberhealthy_running",
+            "Shows if kuberhealthy is running error free",
+        );
+        line(
+            &mut text,
+            format_args!(
+                "kuberhealthy_running{{current_master=\"{}\"}} 1",
+                self.current_master
+            ),
+        );
+        header(
+            &mut text,
+            "kuberhealthy_cluster_state",
+            "Shows the status of the cluster",
+        );
+        line(
+            &mut text,
+            format_args!("kuberhealthy_cluster_state {}", u8::from(self.ok)),
+        );
         self.workload(&mut text, "check", &self.check_details);
         self.workload(&mut text, "job", &self.job_details);
         text
@@ -71,25 +96,45 @@ impl Page {
 
     fn workload(&self, text: &mut String, kind: &str, all: &BTreeMap<String, Details>) {
         let metric = format!("kuberhealthy_{kind}");
-        header(text, &metric, &format!("Shows the status of a Kuberhealthy {kind}"));
+        header(
+            text,
+            &metric,
+            &format!("Shows the status of a Kuberhealthy {kind}"),
+        );
         for (key, details) in all {
             let (namespace, ok) = (&details.namespace, u8::from(details.ok));
             let error = details.errors().join("|").replace('"', "'");
-            let labels = format!("check=\"{key}\",namespace=\"{namespace}\",status=\"{ok}\",error=\"{error}\"");
+            let labels = format!(
+                "check=\"{key}\",namespace=\"{namespace}\",status=\"{ok}\",error=\"{error}\""
+            );
             line(text, format_args!("{metric}{{{labels}}} {ok}"));
         }
         let metric = format!("kuberhealthy_{kind}_duration_seconds");
-        header(text, &metric, &format!("Shows the {kind} run duration of a Kuberhealthy {kind}"));
+        header(
+            text,
+            &metric,
+            &format!("Shows the {kind} run duration of a Kuberhealthy {kind}"),
+        );
         for (key, details) in all {
-            let seconds = details.run_duration.parse().unwrap_or(GoDuration::default()).as_secs_f64();
+            let seconds = details
+                .run_duration
+                .parse()
+                .unwrap_or(GoDuration::default())
+                .as_secs_f64();
             let namespace = &details.namespace;
-            line(text, format_args!("{metric}{{check=\"{key}\",namespace=\"{namespace}\"}} {seconds:.6}"));
+            line(
+                text,
+                format_args!("{metric}{{check=\"{key}\",namespace=\"{namespace}\"}} {seconds:.6}"),
+            );
         }
     }
 }
 
 fn header(text: &mut String, metric: &str, help: &str) {
-    line(text, format_args!("# HELP {metric} {help}\n# TYPE {metric} gauge"));
+    line(
+        text,
+        format_args!("# HELP {metric} {help}\n# TYPE {metric} gauge"),
+    );
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
@@ -104,7 +149,10 @@ mod tests {
     use super::*;
 
     fn map(objects: &[(&str, Value)]) -> BTreeMap<String, Value> {
-        objects.iter().map(|(key, object)| ((*key).to_owned(), object.clone())).collect()
+        objects
+            .iter()
+            .map(|(key, object)| ((*key).to_owned(), object.clone()))
+            .collect()
     }
 
     fn state(namespace: &str, author: &str, errors: &[&str]) -> Value {
@@ -122,11 +170,18 @@ mod tests {
             ("a/ok", state("a", "kh", &[])),
             ("b/bad", state("b", "kh", &["x", " "])),
         ]);
-        let checks = map(&[("a/new", json!({})), ("a/ok", json!({})), ("b/bad", json!({}))]);
+        let checks = map(&[
+            ("a/new", json!({})),
+            ("a/ok", json!({})),
+            ("b/bad", json!({})),
+        ]);
         let page = Page::build(&states, &checks, &BTreeMap::new(), &[], "kh");
         assert_eq!(page.errors, ["gone", "x"]);
         assert!(!page.ok);
-        assert_eq!(page.check_details.keys().collect::<Vec<_>>(), ["a/ok", "b/bad"]);
+        assert_eq!(
+            page.check_details.keys().collect::<Vec<_>>(),
+            ["a/ok", "b/bad"]
+        );
         let page = Page::build(&states, &checks, &BTreeMap::new(), &["a"], "kh");
         assert!(page.ok && page.errors.is_empty());
         assert_eq!(page.check_details.keys().collect::<Vec<_>>(), ["a/ok"]);
@@ -135,7 +190,13 @@ mod tests {
     #[test]
     fn quotes_in_errors_become_single_ones() {
         let states = map(&[("b/bad", state("b", "kh", &["say \"x\"", "y"]))]);
-        let page = Page::build(&states, &map(&[("b/bad", json!({}))]), &BTreeMap::new(), &[], "kh");
+        let page = Page::build(
+            &states,
+            &map(&[("b/bad", json!({}))]),
+            &BTreeMap::new(),
+            &[],
+            "kh",
+        );
         let expected = "kuberhealthy_check{check=\"b/bad\",namespace=\"b\",status=\"0\",error=\"say 'x'|y\"} 0\n";
         assert!(page.metrics().contains(expected), "{}", page.metrics());
     }

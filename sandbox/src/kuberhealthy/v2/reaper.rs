@@ -28,9 +28,19 @@ pub(super) async fn sweep_pods(shared: &Shared) {
     loop {
         tokio::time::sleep(speed.scale(POD_SWEEP)).await;
         let all = format!("/api/v1/pods?labelSelector={CHECK_LABEL}");
-        let Ok(list) = api.list(&all).await else { continue };
-        let min_age = i64::try_from(speed.scale(Duration::from_secs(MIN_POD_AGE.unsigned_abs())).as_secs());
-        for pod in surplus(&list.items, clock::now_unix(), min_age.unwrap_or(MIN_POD_AGE)) {
+        let Ok(list) = api.list(&all).await else {
+            continue;
+        };
+        let min_age = i64::try_from(
+            speed
+                .scale(Duration::from_secs(MIN_POD_AGE.unsigned_abs()))
+                .as_secs(),
+        );
+        for pod in surplus(
+            &list.items,
+            clock::now_unix(),
+            min_age.unwrap_or(MIN_POD_AGE),
+        ) {
             // What cannot be deleted now meets the next sweep.
             let _ = pods::delete(api, pod).await;
         }
@@ -52,11 +62,22 @@ async fn sweep_states_once(shared: &Shared) -> Result<(), crate::api::ApiError> 
     let states = api.list(&format!("{group}/khstates")).await?.items;
     let mut owners: HashSet<String> = HashSet::new();
     for kind in ["khchecks", "khjobs"] {
-        owners.extend(api.list(&format!("{group}/{kind}")).await?.items.iter().map(key));
+        owners.extend(
+            api.list(&format!("{group}/{kind}"))
+                .await?
+                .items
+                .iter()
+                .map(key),
+        );
     }
     for state in states.iter().filter(|state| !owners.contains(&key(state))) {
-        let (namespace, name) = (pods::metadata(state, "namespace"), pods::metadata(state, "name"));
-        let _ = api.delete(&format!("{group}/namespaces/{namespace}/khstates/{name}")).await;
+        let (namespace, name) = (
+            pods::metadata(state, "namespace"),
+            pods::metadata(state, "name"),
+        );
+        let _ = api
+            .delete(&format!("{group}/namespaces/{namespace}/khstates/{name}"))
+            .await;
     }
     Ok(())
 }
@@ -79,7 +100,11 @@ fn surplus(all: &[Value], now: i64, min_age: i64) -> Vec<&Value> {
         });
         now - ended > MAX_POD_AGE || newer.count() >= MAX_PODS
     };
-    finished.iter().filter(|(pod, ended)| is_surplus(pod, *ended)).map(|(pod, _)| *pod).collect()
+    finished
+        .iter()
+        .filter(|(pod, ended)| is_surplus(pod, *ended))
+        .map(|(pod, _)| *pod)
+        .collect()
 }
 
 /// When the last container ended, in unix seconds; `None` if one has not.
@@ -114,11 +139,16 @@ mod tests {
     #[test]
     fn old_pods_go_and_so_do_all_but_the_newest() {
         let now = 1_000_000;
-        let mut all: Vec<Value> = (0..6).map(|n| pod(&format!("ok-{n}"), "Succeeded", now - 100 * (n + 1))).collect();
+        let mut all: Vec<Value> = (0..6)
+            .map(|n| pod(&format!("ok-{n}"), "Succeeded", now - 100 * (n + 1)))
+            .collect();
         all.push(pod("ancient", "Failed", now - MAX_POD_AGE - 1));
         all.push(pod("failed", "Failed", now - 100));
         all.push(pod("running", "Running", now - MAX_POD_AGE - 1));
-        let names: Vec<&str> = surplus(&all, now, 30).into_iter().map(|pod| pods::metadata(pod, "name")).collect();
+        let names: Vec<&str> = surplus(&all, now, 30)
+            .into_iter()
+            .map(|pod| pods::metadata(pod, "name"))
+            .collect();
         assert_eq!(names, ["ok-4", "ok-5", "ancient"]);
     }
 }

@@ -63,7 +63,11 @@ async fn stopped(stop: &Stop) {
 
 impl Runner {
     pub(super) fn new(checker: Checker, shared: &Arc<Shared>) -> Runner {
-        Runner { checker, shared: Arc::clone(shared), pod_name: Mutex::default() }
+        Runner {
+            checker,
+            shared: Arc::clone(shared),
+            pod_name: Mutex::default(),
+        }
     }
 
     /// Runs the check at once and then on its interval until it is told to stop.
@@ -86,7 +90,11 @@ impl Runner {
         let started = Instant::now();
         let uuid = uuid::Uuid::new_v4().to_string();
         let ended = self.run(&uuid, stop).await;
-        self.shared.reported.lock().unwrap_or_else(PoisonError::into_inner).remove(&uuid);
+        self.shared
+            .reported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&uuid);
         // What cannot be written is lost, as it is in the source, which only logs it.
         match ended {
             Err(Ended::Failed(why)) => {
@@ -94,15 +102,22 @@ impl Runner {
                 false
             }
             Ok(()) | Err(Ended::Aborted) => {
-                let _ = self.write_result(started, *stop.borrow()).await;
+                let aborted = *stop.borrow();
+                let _ = self.write_result(started, aborted).await;
                 true
             }
         }
     }
 
     async fn run(&self, uuid: &str, stop: &Stop) -> Result<(), Ended> {
-        let Checker { namespace, name, .. } = &self.checker;
-        self.shared.states.set_uuid(namespace, name, uuid).await.map_err(Ended::Failed)?;
+        let Checker {
+            namespace, name, ..
+        } = &self.checker;
+        self.shared
+            .states
+            .set_uuid(namespace, name, uuid)
+            .await
+            .map_err(Ended::Failed)?;
         let outcome = self.checker_pod(uuid, stop).await;
         // The context of an aborted run is cancelled, and the clean-up that should follow with it.
         if !*stop.borrow() {
@@ -112,12 +127,20 @@ impl Runner {
     }
 
     async fn checker_pod(&self, uuid: &str, stop: &Stop) -> Result<(), Ended> {
-        let Checker { namespace, name, timeout, .. } = &self.checker;
+        let Checker {
+            namespace,
+            name,
+            timeout,
+            ..
+        } = &self.checker;
         let fail = |why: String| Ended::Failed(self.checker.error(why));
         let pod_name = self.checker.pod_name(clock::now_unix());
         pod_name.clone_into(&mut self.pod_name.lock().unwrap_or_else(PoisonError::into_inner));
         let states = &self.shared.states;
-        let last_run = states.last_run(namespace, name).await.map_err(|error| Ended::Failed(go::error(&error)))?;
+        let last_run = states
+            .last_run(namespace, name)
+            .await
+            .map_err(|error| Ended::Failed(go::error(&error)))?;
         if let Some(why) = self.checker.pod_spec_error() {
             return Err(Ended::Failed(why));
         }
@@ -126,26 +149,46 @@ impl Runner {
         let deadline_unix = clock::now_unix().saturating_add(timeout_seconds);
         let limits = Limits { deadline, stop };
 
-        let cleared = limits.within("failed to see pod cleanup within timeout", self.pod_is_clear(&pod_name));
-        cleared.await.map_err(|ended| ended.about(fail))?.map_err(|error| {
-            fail(format!("error waiting for pod to clean up: {}", go::error(&error)))
-        })?;
+        let cleared = limits.within(
+            "failed to see pod cleanup within timeout",
+            self.pod_is_clear(&pod_name),
+        );
+        cleared
+            .await
+            .map_err(|ended| ended.about(fail))?
+            .map_err(|error| {
+                fail(format!(
+                    "error waiting for pod to clean up: {}",
+                    go::error(&error)
+                ))
+            })?;
 
         // The watch for a deletion starts before the pod is there.
         let own_pods = pods::labelled(namespace, RUN_LABEL, Some(uuid));
         let mut watched = Informer::start(&states.api, &own_pods);
-        let run = Run { uuid, deadline_unix, report_url: &self.shared.report_url };
+        let run = Run {
+            uuid,
+            deadline_unix,
+            report_url: &self.shared.report_url,
+        };
         self.create_pod(&pod_name, &run)
             .await
             .map_err(|why| fail(format!("failed to create pod for checker: {why}")))?;
 
-        let started = limits.within("failed to see pod running within timeout", wait_for_start(&mut watched)).await;
+        let started = limits
+            .within(
+                "failed to see pod running within timeout",
+                wait_for_start(&mut watched),
+            )
+            .await;
         match started.map_err(|ended| ended.about(fail))? {
             Start::Started => {}
             Start::Deleted => return Err(Ended::Failed(POD_DELETED.to_owned())),
             Start::ImageMissing => {
                 self.evict_leftovers().await;
-                return Err(fail("error when waiting for pod to start: ErrImagePull".to_owned()));
+                return Err(fail(
+                    "error when waiting for pod to start: ErrImagePull".to_owned(),
+                ));
             }
         }
 
@@ -160,10 +203,18 @@ impl Runner {
         }
         drop(watched);
 
-        let exited = limits.within("timed out waiting for pod to exit", self.pod_exit(&own_pods)).await;
-        exited
-            .map_err(|ended| ended.about(fail))?
-            .map_err(|error| fail(format!("found an error when waiting for pod to exit: {}", go::error(&error))))
+        let exited = limits
+            .within(
+                "timed out waiting for pod to exit",
+                self.pod_exit(&own_pods),
+            )
+            .await;
+        exited.map_err(|ended| ended.about(fail))?.map_err(|error| {
+            fail(format!(
+                "found an error when waiting for pod to exit: {}",
+                go::error(&error)
+            ))
+        })
     }
 
     /// Waits until there is no pod of this name, looking first after a whole poll.
@@ -180,28 +231,52 @@ impl Runner {
     }
 
     async fn create_pod(&self, name: &str, run: &Run<'_>) -> Result<(), String> {
-        let Shared { states, own_namespace, owner, .. } = &*self.shared;
+        let Shared {
+            states,
+            own_namespace,
+            owner,
+            ..
+        } = &*self.shared;
         let namespace = &self.checker.namespace;
         let mut reference = None;
         // Owners in another namespace do not exist for Kubernetes.
         if namespace == own_namespace {
             let path = format!("{}/{owner}", pods::path(own_namespace));
             let owner = states.api.get(&path).await.map_err(|error| {
-                format!("Failed to getOwnerReference for pod: {name}, err: {}", go::error(&error))
+                format!(
+                    "Failed to getOwnerReference for pod: {name}, err: {}",
+                    go::error(&error)
+                )
             })?;
             let of = |key: &str| pods::metadata(&owner, key);
-            reference = Some(json!({"apiVersion": "v1", "kind": "Pod", "name": of("name"), "uid": of("uid")}));
+            reference = Some(
+                json!({"apiVersion": "v1", "kind": "Pod", "name": of("name"), "uid": of("uid")}),
+            );
         }
         let pod = self.checker.pod(name, run, reference);
-        states.api.create(&pods::path(namespace), &pod).await.map(drop).map_err(|error| go::error(&error))
+        states
+            .api
+            .create(&pods::path(namespace), &pod)
+            .await
+            .map(drop)
+            .map_err(|error| go::error(&error))
     }
 
     /// Waits until the run has reported, looking first after a whole poll.
     async fn report(&self, uuid: &str, last_run: i64) {
         loop {
             self.poll().await;
-            let seen = self.shared.reported.lock().unwrap_or_else(PoisonError::into_inner).contains(uuid);
-            let stored = self.shared.states.last_run(&self.checker.namespace, &self.checker.name).await;
+            let seen = self
+                .shared
+                .reported
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(uuid);
+            let stored = self
+                .shared
+                .states
+                .last_run(&self.checker.namespace, &self.checker.name)
+                .await;
             if seen || stored.is_ok_and(|stored| stored > last_run) {
                 return;
             }
@@ -210,7 +285,16 @@ impl Runner {
 
     /// Waits until no pod of the run is pending or running.
     async fn pod_exit(&self, own_pods: &str) -> Result<(), ApiError> {
-        while !self.shared.states.api.list(own_pods).await?.items.iter().all(|pod| !is_alive(pod)) {
+        while !self
+            .shared
+            .states
+            .api
+            .list(own_pods)
+            .await?
+            .items
+            .iter()
+            .all(|pod| !is_alive(pod))
+        {
             self.poll().await;
         }
         Ok(())
@@ -223,8 +307,15 @@ impl Runner {
     /// Evicts what still runs of this check; one that cannot be evicted is deleted with 30 s of grace.
     async fn evict_leftovers(&self) {
         let api = &self.shared.states.api;
-        let Checker { namespace, name, .. } = &self.checker;
-        let Ok(list) = api.list(&pods::labelled(namespace, CHECK_LABEL, Some(name))).await else { return };
+        let Checker {
+            namespace, name, ..
+        } = &self.checker;
+        let Ok(list) = api
+            .list(&pods::labelled(namespace, CHECK_LABEL, Some(name)))
+            .await
+        else {
+            return;
+        };
         for pod in list.items.iter().filter(|pod| is_alive(pod)) {
             let pod_name = pods::metadata(pod, "name");
             let path = format!("{}/{pod_name}", pods::path(namespace));
@@ -232,7 +323,11 @@ impl Runner {
                 "apiVersion": "policy/v1", "kind": "Eviction",
                 "metadata": {"name": pod_name, "namespace": namespace},
             });
-            if api.create(&format!("{path}/eviction"), &eviction).await.is_err() {
+            if api
+                .create(&format!("{path}/eviction"), &eviction)
+                .await
+                .is_err()
+            {
                 let _ = api.delete(&format!("{path}?gracePeriodSeconds=30")).await;
             }
         }
@@ -240,8 +335,18 @@ impl Runner {
 
     /// The write of a run that failed to execute: the uuid stays, everything else of the run is blank.
     async fn write_error(&self, why: &str) -> Result<(), ApiError> {
-        let Checker { namespace, name, workload, .. } = &self.checker;
-        let known = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.checker.key());
+        let Checker {
+            namespace,
+            name,
+            workload,
+            ..
+        } = &self.checker;
+        let known = self
+            .shared
+            .loaded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&self.checker.key());
         if *workload == Workload::Check && !known {
             return Ok(());
         }
@@ -257,7 +362,9 @@ impl Runner {
 
     /// The write of a run that ended, or was stopped: the verdict is computed anew from the stored errors.
     async fn write_result(&self, started: Instant, aborted: bool) -> Result<(), ApiError> {
-        let Checker { namespace, name, .. } = &self.checker;
+        let Checker {
+            namespace, name, ..
+        } = &self.checker;
         let Shared { states, .. } = &*self.shared;
         let current = states.get_or_create(namespace, name).await?;
         // Two of the polls are taken for waiting, also when the run was stopped before them.
@@ -281,9 +388,19 @@ impl Runner {
 
     async fn node(&self, uuid: &str) -> String {
         let path = pods::labelled(&self.checker.namespace, RUN_LABEL, Some(uuid));
-        let pods = self.shared.states.api.list(&path).await.map(|list| list.items).unwrap_or_default();
+        let pods = self
+            .shared
+            .states
+            .api
+            .list(&path)
+            .await
+            .map(|list| list.items)
+            .unwrap_or_default();
         match pods.as_slice() {
-            [pod] => pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
+            [pod] => pod["spec"]["nodeName"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
             _ => String::new(),
         }
     }
@@ -291,7 +408,11 @@ impl Runner {
     /// Waits for the latest pod to end, after the check was told to stop; kills it after a grace period, unless the
     /// check's own time-out is shorter.
     pub(super) async fn shut_down(&self) {
-        let pod_name = self.pod_name.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let pod_name = self
+            .pod_name
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let Shared { states, .. } = &*self.shared;
         let path = format!("{}/{pod_name}", pods::path(&self.checker.namespace));
         let grace = states.speed.scale(SHUTDOWN_GRACE);
@@ -342,7 +463,11 @@ impl Early {
 }
 
 impl Limits<'_> {
-    async fn within<T>(&self, timed_out: &'static str, wait: impl Future<Output = T>) -> Result<T, Early> {
+    async fn within<T>(
+        &self,
+        timed_out: &'static str,
+        wait: impl Future<Output = T>,
+    ) -> Result<T, Early> {
         tokio::select! {
             biased;
             () = stopped(self.stop) => Err(Early::Stopped),
@@ -365,7 +490,11 @@ async fn wait_for_start(watched: &mut Informer) -> Start {
             Change::Deleted(_) => return Start::Deleted,
             Change::Applied { new, .. } => {
                 let statuses = new["status"]["containerStatuses"].as_array();
-                if statuses.into_iter().flatten().any(|of| of["state"]["waiting"]["reason"] == "ErrImagePull") {
+                if statuses
+                    .into_iter()
+                    .flatten()
+                    .any(|of| of["state"]["waiting"]["reason"] == "ErrImagePull")
+                {
                     return Start::ImageMissing;
                 }
                 if pods::phase(&new) == "Running" || pods::is_finished(&new) {

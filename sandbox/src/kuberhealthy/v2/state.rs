@@ -81,23 +81,41 @@ impl States {
     }
 
     async fn put(&self, namespace: &str, name: &str, object: &Value) -> Result<Value, ApiError> {
-        self.api.replace(&format!("{}/{name}", path(namespace)), object).await
+        self.api
+            .replace(&format!("{}/{name}", path(namespace)), object)
+            .await
     }
 
     /// The details of a state; an absent one is created first, not OK and empty, as the result of a run would find it.
-    pub(super) async fn get_or_create(&self, namespace: &str, name: &str) -> Result<Details, ApiError> {
+    pub(super) async fn get_or_create(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Details, ApiError> {
         match self.get(namespace, name).await {
             Err(error) if error.is_not_found() => {
-                let empty = Details { errors: Some(Vec::new()), ..Details::default() };
-                self.api.create(&path(namespace), &bare(name, &empty)).await?;
-                self.get(namespace, name).await.map(|state| Details::of(&state))
+                let empty = Details {
+                    errors: Some(Vec::new()),
+                    ..Details::default()
+                };
+                self.api
+                    .create(&path(namespace), &bare(name, &empty))
+                    .await?;
+                self.get(namespace, name)
+                    .await
+                    .map(|state| Details::of(&state))
             }
             state => state.map(|state| Details::of(&state)),
         }
     }
 
     /// Starts a run: the only write that changes nothing but the uuid. The first run of all creates the state, OK.
-    pub(super) async fn set_uuid(&self, namespace: &str, name: &str, uuid: &str) -> Result<(), String> {
+    pub(super) async fn set_uuid(
+        &self,
+        namespace: &str,
+        name: &str,
+        uuid: &str,
+    ) -> Result<(), String> {
         let mut state = match self.get(namespace, name).await {
             Ok(state) => state,
             Err(error) if error.is_not_found() => {
@@ -112,7 +130,12 @@ impl States {
                 let created = self.api.create(&path(namespace), &bare(name, &first)).await;
                 return created.map(drop).map_err(|error| go::error(&error));
             }
-            Err(error) => return Err(format!("error setting uuid for check {name} {}", go::error(&error))),
+            Err(error) => {
+                return Err(format!(
+                    "error setting uuid for check {name} {}",
+                    go::error(&error)
+                ));
+            }
         };
         for _ in 0..UUID_TRIES {
             state["spec"]["uuid"] = uuid.into();
@@ -126,11 +149,18 @@ impl States {
             tokio::time::sleep(self.speed.scale(Duration::from_secs(1))).await;
         }
         let place = format!("{namespace}{name}");
-        Err(format!("failed to verify uuid {uuid} was set for khstate {place} after {UUID_TRIES} tries"))
+        Err(format!(
+            "failed to verify uuid {uuid} was set for khstate {place} after {UUID_TRIES} tries"
+        ))
     }
 
     /// Writes a result: everything but the resourceVersion is replaced, labels and annotations too, and `LastRun` is now.
-    pub(super) async fn store(&self, namespace: &str, name: &str, details: &Details) -> Result<(), ApiError> {
+    pub(super) async fn store(
+        &self,
+        namespace: &str,
+        name: &str,
+        details: &Details,
+    ) -> Result<(), ApiError> {
         self.get_or_create(namespace, name).await?;
         let mut delay = Duration::from_secs(1);
         let mut retries = 0;
@@ -146,7 +176,12 @@ impl States {
         }
     }
 
-    async fn replace_spec(&self, namespace: &str, name: &str, details: &Details) -> Result<(), ApiError> {
+    async fn replace_spec(
+        &self,
+        namespace: &str,
+        name: &str,
+        details: &Details,
+    ) -> Result<(), ApiError> {
         let existing = self.get(namespace, name).await?;
         let details = Details {
             authoritative_pod: self.pod.clone(),
@@ -173,7 +208,11 @@ mod tests {
 
     #[test]
     fn details_are_written_in_kuberhealthys_order() {
-        let details = Details { ok: true, errors: Some(vec!["x".to_owned()]), ..Details::default() };
+        let details = Details {
+            ok: true,
+            errors: Some(vec!["x".to_owned()]),
+            ..Details::default()
+        };
         let text = serde_json::to_string(&details).unwrap();
         let expected = concat!(
             r#"{"OK":true,"Errors":["x"],"RunDuration":"","Namespace":"","Node":"","AuthoritativePod":"","uuid":""}"#
@@ -185,6 +224,9 @@ mod tests {
     fn a_state_never_run_has_no_last_run() {
         let state = json!({"spec": {"OK": true, "Errors": null, "LastRun": null, "uuid": "u"}});
         let details = Details::of(&state);
-        assert_eq!((details.ok, details.errors().len(), details.last_run_unix()), (true, 0, None));
+        assert_eq!(
+            (details.ok, details.errors().len(), details.last_run_unix()),
+            (true, 0, None)
+        );
     }
 }
