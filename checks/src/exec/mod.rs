@@ -1,3 +1,3 @@
 //! exec-check.
 #![allow(dead_code)]
-mod codes; mod command; mod stable; mod env; mod outcome; mod output; mod local;
+mod codes; mod command; mod stable; mod env; mod outcome; mod output; mod local; mod remote;

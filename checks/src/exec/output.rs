@@ -3,7 +3,9 @@
 use regex::Regex;
 
 use super::stable::{stable, without_escapes};
-use crate::describe::{redact, shorten};
+use khclient::redact_urls;
+
+use crate::describe::shorten;
 
 /// Bytes kept of the beginning, and as many of the end, for the log: 10 KiB in all, as the kubelet keeps of a probe.
 const KEPT: usize = 5 << 10;
@@ -141,7 +143,7 @@ impl<'a> Lines<'a> {
             let those = patterns.iter().zip(matched).filter(|(_, matched)| **matched == is);
             those.map(|(pattern, _)| pattern.as_str().to_owned()).collect()
         };
-        let last = shorten(stable(&redact(&String::from_utf8_lossy(&self.last))).trim(), QUOTED);
+        let last = shorten(stable(&redact_urls(&String::from_utf8_lossy(&self.last))).trim(), QUOTED);
         StreamSeen {
             missing: of(&self.patterns.wanted, &self.wanted, false),
             present: of(&self.patterns.unwanted, &self.unwanted, true),
@@ -189,7 +191,7 @@ impl Transcript {
         bytes.extend_from_slice(&self.tail[self.at.min(self.tail.len())..]);
         bytes.extend_from_slice(&self.tail[..self.at.min(self.tail.len())]);
         let text = without_escapes(&String::from_utf8_lossy(&bytes)).replace("\r\n", "\n");
-        redact(&text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect::<String>())
+        redact_urls(&text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect::<String>())
     }
 }
 
