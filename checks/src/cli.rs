@@ -9,7 +9,7 @@ use std::fmt;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::describe::{redact, shorten};
+use crate::describe::shorten;
 
 /// Names that the definitions themselves cannot hold.
 #[derive(Debug, Clone, Copy)]
@@ -52,16 +52,27 @@ pub struct ConfigError {
 impl ConfigError {
     /// The option `env` has no value, or one that must not be shown.
     pub fn of(env: &str, message: impl Into<String>) -> ConfigError {
-        ConfigError { option: Some(env.to_owned()), value: None, message: message.into() }
+        ConfigError {
+            option: Some(env.to_owned()),
+            value: None,
+            message: message.into(),
+        }
     }
 
     /// The option `env` has `value`; credentials in it are redacted.
     pub fn value(env: &str, value: &str, message: impl Into<String>) -> ConfigError {
-        ConfigError { value: Some(shorten(&redact(value), 80)), ..ConfigError::of(env, message) }
+        ConfigError {
+            value: Some(shorten(&khclient::redact_urls(value), 80)),
+            ..ConfigError::of(env, message)
+        }
     }
 
     fn general(message: impl Into<String>) -> ConfigError {
-        ConfigError { option: None, value: None, message: message.into() }
+        ConfigError {
+            option: None,
+            value: None,
+            message: message.into(),
+        }
     }
 }
 
@@ -88,6 +99,8 @@ impl From<ConfigError> for khclient::Finding {
 pub(crate) enum Stop {
     /// `--help` was asked for.
     Help,
+    /// Something else to print, such as the version.
+    Print(String),
     /// Something is wrong.
     Wrong(ConfigError),
 }
@@ -99,11 +112,16 @@ fn env_name(arg: &Arg) -> String {
 
 /// The options of `command`, without what clap adds itself.
 fn own_args(command: &Command) -> impl Iterator<Item = &Arg> {
-    command.get_arguments().filter(|arg| arg.get_long().is_some() && arg.get_id() != "help")
+    command.get_arguments().filter(|arg| is_own(arg))
+}
+
+fn is_own(arg: &Arg) -> bool {
+    arg.get_long().is_some() && arg.get_id() != "help" && arg.get_id() != "version"
 }
 
 fn is_switch(arg: &Arg) -> bool {
-    arg.get_num_args().is_some_and(|range| range.min_values() == 0)
+    arg.get_num_args()
+        .is_some_and(|range| range.min_values() == 0)
 }
 
 /// Parses `args` (without a program name) and the variables that `lookup` knows.
@@ -118,20 +136,34 @@ pub(crate) fn parse(
     let command = command.no_binary_name(true).args_override_self(true);
     let mut all = env_flags(&command, args, lookup);
     all.extend(args.iter().cloned());
-    command.try_get_matches_from(all).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Help,
-        _ => Stop::Wrong(config_error(&error, names)),
-    })
+    command
+        .try_get_matches_from(all)
+        .map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Stop::Help
+            }
+            ErrorKind::DisplayVersion => Stop::Print(error.to_string()),
+            _ => Stop::Wrong(config_error(&error, names)),
+        })
 }
 
-fn env_flags(command: &Command, args: &[OsString], lookup: &dyn Fn(&str) -> Option<String>) -> Vec<OsString> {
+fn env_flags(
+    command: &Command,
+    args: &[OsString],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Vec<OsString> {
     let given = |flag: &str| {
-        args.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.split('=').next() == Some(flag))
+        args.iter()
+            .take_while(|arg| *arg != "--")
+            .filter_map(|arg| arg.to_str())
+            .any(|arg| arg.split('=').next() == Some(flag))
     };
     let mut flags = Vec::new();
     for arg in own_args(command) {
         let flag = format!("--{}", arg.get_long().unwrap_or_default());
-        let Some(value) = lookup(&env_name(arg)).filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = lookup(&env_name(arg)).filter(|value| !value.is_empty()) else {
+            continue;
+        };
         if given(&flag) {
             continue;
         }
@@ -154,7 +186,10 @@ fn config_error(error: &clap::Error, names: Names) -> ConfigError {
     };
     let shown = text(ContextKind::InvalidArg).unwrap_or_default();
     let flag = shown.split(['=', ' ', '[', '<']).next().unwrap_or_default();
-    let env = flag.trim_start_matches('-').replace('-', "_").to_ascii_uppercase();
+    let env = flag
+        .trim_start_matches('-')
+        .replace('-', "_")
+        .to_ascii_uppercase();
     let reason = std::error::Error::source(error).map(ToString::to_string);
     match error.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
@@ -168,7 +203,11 @@ fn config_error(error: &clap::Error, names: Names) -> ConfigError {
         ErrorKind::UnknownArgument => {
             let near = text(ContextKind::SuggestedArg).map(|arg| format!(", did you mean {arg}"));
             // Only the flag itself: what follows the equals sign may be a secret.
-            ConfigError::general(format!("unexpected argument {}{}", shorten(flag, 60), near.unwrap_or_default()))
+            ConfigError::general(format!(
+                "unexpected argument {}{}",
+                shorten(flag, 60),
+                near.unwrap_or_default()
+            ))
         }
         ErrorKind::TooFewValues | ErrorKind::NoEquals | ErrorKind::WrongNumberOfValues => {
             ConfigError::of(&env, "expected a value")
@@ -181,7 +220,7 @@ fn config_error(error: &clap::Error, names: Names) -> ConfigError {
 /// The command with the variable of each option in its help text.
 pub(crate) fn with_help(command: Command) -> Command {
     command.mut_args(|arg| {
-        if arg.get_long().is_none() || arg.get_id() == "help" {
+        if !is_own(&arg) {
             return arg;
         }
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
@@ -198,8 +237,14 @@ pub(crate) fn options(command: &Command, names: Names) -> Vec<OptionDoc> {
             let value = arg.get_value_names().and_then(|names| names.first());
             OptionDoc {
                 flag: format!("--{}", arg.get_long().unwrap_or_default()),
-                value: value.filter(|_| !is_switch(arg)).map(ToString::to_string).unwrap_or_default(),
-                default: arg.get_default_values().first().map(|v| v.to_string_lossy().into_owned()),
+                value: value
+                    .filter(|_| !is_switch(arg))
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                default: arg
+                    .get_default_values()
+                    .first()
+                    .map(|v| v.to_string_lossy().into_owned()),
                 help: arg.get_help().map(ToString::to_string).unwrap_or_default(),
                 group: arg.get_help_heading().unwrap_or("Options").to_owned(),
                 official: names.official.contains(&env.as_str()),

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::io;
 
+use khclient::redact_urls;
 use rustls::{AlertDescription, CertificateError};
 use url::Url;
 
@@ -26,12 +27,15 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
             reset = hyper_words(hyper).or(reset);
         }
         unknown = error.to_string();
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
             Some(inner) => Some(inner as &(dyn Error + 'static)),
             None => error.source(),
         };
     }
-    reset.map_or_else(|| shorten(&redact(&unknown), 120), str::to_owned)
+    reset.map_or_else(|| shorten(&redact_urls(&unknown), 120), str::to_owned)
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<String> {
@@ -48,7 +52,10 @@ fn io_words(error: &io::Error) -> Option<String> {
     use io::ErrorKind::*;
     // An error that wraps another is told by the inner one.
     let words = match error.kind() {
-        _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<hyper::Error>()) => {
+        _ if error
+            .get_ref()
+            .is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<hyper::Error>()) =>
+        {
             return None;
         }
         ConnectionRefused => "connection refused",
@@ -89,7 +96,9 @@ fn tls_words(error: &rustls::Error) -> String {
         AlertReceived(AlertDescription::ProtocolVersion) => {
             "TLS: the server refuses the TLS versions offered".to_owned()
         }
-        AlertReceived(AlertDescription::UnrecognizedName) => "TLS: the server does not know this name".to_owned(),
+        AlertReceived(AlertDescription::UnrecognisedName) => {
+            "TLS: the server does not know this name".to_owned()
+        }
         AlertReceived(
             AlertDescription::BadCertificate
             | AlertDescription::UnknownCA
@@ -102,8 +111,12 @@ fn tls_words(error: &rustls::Error) -> String {
         InvalidMessage(_) | InappropriateMessage { .. } | InappropriateHandshakeMessage { .. } => {
             "TLS: the server does not speak TLS on this port".to_owned()
         }
-        PeerIncompatible(_) => "TLS: the server offers no TLS version or cipher that is accepted".to_owned(),
-        NoApplicationProtocol => "TLS: the server offers no HTTP version that is accepted".to_owned(),
+        PeerIncompatible(_) => {
+            "TLS: the server offers no TLS version or cipher that is accepted".to_owned()
+        }
+        NoApplicationProtocol => {
+            "TLS: the server offers no HTTP version that is accepted".to_owned()
+        }
         other => format!("TLS: {}", shorten(&other.to_string(), 100)),
     }
 }
@@ -119,10 +132,26 @@ fn certificate_words(error: &CertificateError) -> String {
         }
         CertificateError::UnknownIssuer => "certificate is signed by an unknown CA".to_owned(),
         CertificateError::NotValidForName => "certificate is for another name".to_owned(),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = presented.iter().take(3).map(|name| bare_name(name)).collect::<Vec<_>>().join(", ");
-            let names = if names.is_empty() { "no name".to_owned() } else { names };
-            format!("certificate is not for {} but for {}", expected.to_str(), shorten(&names, 120))
+        CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        } => {
+            let names = presented
+                .iter()
+                .take(3)
+                .map(|name| bare_name(name))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let names = if names.is_empty() {
+                "no name".to_owned()
+            } else {
+                names
+            };
+            format!(
+                "certificate is not for {} but for {}",
+                expected.to_str(),
+                shorten(&names, 120)
+            )
         }
         CertificateError::Revoked => "certificate is revoked".to_owned(),
         CertificateError::BadSignature => "certificate has a bad signature".to_owned(),
@@ -130,7 +159,10 @@ fn certificate_words(error: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "certificate is not meant for servers".to_owned()
         }
-        other => format!("certificate is not accepted: {}", shorten(&other.to_string(), 80)),
+        other => format!(
+            "certificate is not accepted: {}",
+            shorten(&other.to_string(), 80)
+        ),
     }
 }
 
@@ -150,34 +182,6 @@ pub fn shorten(text: &str, limit: usize) -> String {
     short
 }
 
-/// `text` with `user:password@` in anything that looks like a URL replaced by `***@`, well formed or not.
-pub fn redact(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("://").map(|at| at + 3) {
-        let (before, after) = rest.split_at(start);
-        shown.push_str(before);
-        // Up to the next URL of a list; a slash in a password is wrong but no reason to show half of it.
-        let end = after.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(after.len());
-        let end = after.find("://").map_or(end, |next| end.min(next));
-        let (part, tail) = after.split_at(end);
-        let path = part.find(['/', '?', '#']).unwrap_or(part.len());
-        let at = part[..path].rfind('@').or_else(|| part[path..].rfind('@').filter(|_| part.contains(':')).map(|at| at + path));
-        match at {
-            Some(at) => {
-                shown.push_str("***@");
-                shown.push_str(&part[at + 1..]);
-            }
-            None => shown.push_str(part),
-        }
-        rest = tail;
-    }
-    shown + rest
-}
-
-/// Names of query parameters that carry secrets.
-const SECRET_WORDS: &[&str] = &["auth", "code", "credential", "key", "pass", "pwd", "secret", "sig", "token"];
-
 /// A URL as findings show it: without credentials, without values of query parameters that look like secrets.
 pub fn shown_url(url: &Url) -> String {
     let mut shown = url.clone();
@@ -185,16 +189,7 @@ pub fn shown_url(url: &Url) -> String {
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     shown.set_fragment(None);
-    if let Some(query) = url.query() {
-        let parts = query.split('&').map(|part| match part.split_once('=') {
-            Some((name, _)) if SECRET_WORDS.iter().any(|w| name.to_ascii_lowercase().contains(w)) => {
-                format!("{name}=***")
-            }
-            _ => part.to_owned(),
-        });
-        shown.set_query(Some(&parts.collect::<Vec<_>>().join("&")));
-    }
-    shown.into()
+    redact_urls(shown.as_str())
 }
 
 #[cfg(test)]
@@ -202,25 +197,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_redacted() {
-        for (text, shown) in [
-            ("http://a/b", "http://a/b"),
-            ("http://user:pw@a/b", "http://***@a/b"),
-            ("http://user:p@ss@a:80/b?c=d", "http://***@a:80/b?c=d"),
-            ("http://user:p/w@a/b", "http://***@a/b"),
-            ("ftp://u:p@h http://v:w@x,http://y", "ftp://***@h http://***@x,http://y"),
-            ("http://a/@b", "http://a/@b"),
-            ("plain", "plain"),
-        ] {
-            assert_eq!(redact(text), shown);
-        }
-    }
-
-    #[test]
     fn urls_are_shown_without_secrets() {
         for (url, shown) in [
             ("http://a", "http://a/"),
-            ("http://user:pw@a:8080/b?q=1&api_token=x#frag", "http://a:8080/b?q=1&api_token=***"),
+            (
+                "http://user:pw@a:8080/b?q=1&api_token=x#frag",
+                "http://a:8080/b?q=1&api_token=***",
+            ),
         ] {
             assert_eq!(shown_url(&Url::parse(url).unwrap()), shown);
         }
@@ -228,14 +211,23 @@ mod tests {
 
     #[test]
     fn the_innermost_known_cause_is_told() {
-        let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "tcp connect error 1.2.3.4:80");
+        let refused = io::Error::new(
+            io::ErrorKind::ConnectionRefused,
+            "tcp connect error 1.2.3.4:80",
+        );
         assert_eq!(describe(&refused), "connection refused");
         let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
         let wrapped = io::Error::new(io::ErrorKind::InvalidData, expired);
         assert_eq!(describe(&io::Error::other(wrapped)), "certificate expired");
         let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
-        assert_eq!(describe(&alert), "TLS: the server requires a client certificate");
-        assert_eq!(describe(&io::Error::other("http://u:p@h broke")), "http://***@h broke");
+        assert_eq!(
+            describe(&alert),
+            "TLS: the server requires a client certificate"
+        );
+        assert_eq!(
+            describe(&io::Error::other("http://u:p@h broke")),
+            "http://***@h broke"
+        );
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use regex::Regex;
+
 /// Why a value was refused: what was expected instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -45,7 +47,9 @@ impl FromStr for Count {
 
     fn from_str(text: &str) -> Result<Count, BadValue> {
         let number = text.trim().parse::<u32>();
-        number.map(|n| Count(n.max(1))).map_err(|_| BadValue::expected("a whole number, such as 5"))
+        number
+            .map(|n| Count(n.max(1)))
+            .map_err(|_| BadValue::expected("a whole number, such as 5"))
     }
 }
 
@@ -73,7 +77,12 @@ impl FromStr for Percent {
 
     fn from_str(text: &str) -> Result<Percent, BadValue> {
         let text = text.trim();
-        match text.strip_suffix('%').unwrap_or(text).trim_end().parse::<u32>() {
+        match text
+            .strip_suffix('%')
+            .unwrap_or(text)
+            .trim_end()
+            .parse::<u32>()
+        {
             Ok(0) => Ok(Percent(100)),
             Ok(n) if n <= 100 => Ok(Percent(n)),
             _ => Err(BadValue::expected("a percentage from 1 to 100")),
@@ -91,9 +100,13 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Span, BadValue> {
         let text = text.trim();
         if text.starts_with('-') {
-            return Err(BadValue::expected("a duration that is not negative, such as 10s or 1m30s"));
+            return Err(BadValue::expected(
+                "a duration that is not negative, such as 10s or 1m30s",
+            ));
         }
-        duration(text).map(Span).ok_or_else(|| BadValue::expected("a duration, such as 10s, 500ms or 1m30s"))
+        duration(text)
+            .map(Span)
+            .ok_or_else(|| BadValue::expected("a duration, such as 10s, 500ms or 1m30s"))
     }
 }
 
@@ -150,7 +163,9 @@ fn duration(text: &str) -> Option<Duration> {
         }
         if text.is_empty() { None? } else { sum }
     };
-    (seconds <= LONGEST).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
+    (seconds <= LONGEST)
+        .then(|| Duration::try_from_secs_f64(seconds).ok())
+        .flatten()
 }
 
 /// A number of bytes: `4096`, `64k`, `10MB`, `4MiB`.
@@ -163,7 +178,9 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Size, BadValue> {
         let wrong = || BadValue::expected("a size, such as 64KiB or 10MB, up to 1GiB");
         let text = text.trim();
-        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let split = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
         let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
             "" | "b" => 1,
@@ -175,8 +192,16 @@ impl FromStr for Size {
             "gi" | "gib" => 1 << 30,
             _ => return Err(wrong()),
         };
-        let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).ok_or_else(wrong)?;
-        if bytes == 0 || bytes > 1 << 30 { Err(wrong()) } else { Ok(Size(bytes as usize)) }
+        let bytes = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(scale))
+            .ok_or_else(wrong)?;
+        if bytes == 0 || bytes > 1 << 30 {
+            Err(wrong())
+        } else {
+            Ok(Size(bytes as usize))
+        }
     }
 }
 
@@ -208,13 +233,16 @@ impl FromStr for StatusSet {
 
     /// `0` alone means 200, as in the official check.
     fn from_str(text: &str) -> Result<StatusSet, BadValue> {
-        let wrong = || BadValue::expected("status codes from 100 to 599, such as 200,204,300-399 or 2xx");
+        let wrong =
+            || BadValue::expected("status codes from 100 to 599, such as 200,204,300-399 or 2xx");
         let code = |text: &str| match text.trim().parse::<u16>() {
             Ok(code) if (100..=599).contains(&code) => Ok(code),
             _ => Err(wrong()),
         };
         if text.trim() == "0" {
-            return Ok(StatusSet { ranges: vec![200..=200] });
+            return Ok(StatusSet {
+                ranges: vec![200..=200],
+            });
         }
         let ranges = text
             .split(',')
@@ -226,7 +254,11 @@ impl FromStr for StatusSet {
                 }
                 let (from, to) = part.split_once('-').unwrap_or((part, part));
                 let (from, to) = (code(from)?, code(to)?);
-                if from > to { Err(wrong()) } else { Ok(from..=to) }
+                if from > to {
+                    Err(wrong())
+                } else {
+                    Ok(from..=to)
+                }
             })
             .collect::<Result<Vec<_>, BadValue>>()?;
         Ok(StatusSet { ranges })
@@ -301,6 +333,27 @@ impl fmt::Display for IpFamily {
     }
 }
 
+/// A regular expression, compiled once.
+#[derive(Debug, Clone)]
+pub struct Pattern(pub Regex);
+
+impl FromStr for Pattern {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Pattern, BadValue> {
+        Regex::new(text).map(Pattern).map_err(|error| {
+            // The last line says what is wrong; those before it draw an arrow under the pattern.
+            let text = error.to_string();
+            let last = text
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ");
+            BadValue(format!("expected a regular expression: {last}"))
+        })
+    }
+}
+
 /// The text of a file, read while the options are parsed. Its `Debug` form does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FileText(pub String);
@@ -313,7 +366,9 @@ impl FromStr for FileText {
 
     fn from_str(path: &str) -> Result<FileText, BadValue> {
         let bytes = read_file(path)?;
-        String::from_utf8(bytes).map(FileText).map_err(|_| BadValue::expected("a file with UTF-8 text"))
+        String::from_utf8(bytes)
+            .map(FileText)
+            .map_err(|_| BadValue::expected("a file with UTF-8 text"))
     }
 }
 
@@ -347,7 +402,9 @@ pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, BadValue> {
     if !file.metadata().map_err(cannot)?.is_file() {
         return Err(BadValue::expected("a regular file"));
     }
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    file.take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(BadValue::expected("a file of at most 1MiB"));
     }
@@ -361,17 +418,49 @@ mod tests {
     #[test]
     fn durations_are_seconds_or_go_durations() {
         let ms = |text: &str| text.parse::<Span>().map(|s| s.0.as_millis());
-        for (text, expected) in
-            [("10", 10_000), ("0", 0), ("0.5", 500), ("500ms", 500), ("1m30s", 90_000), ("1.5s", 1_500), (" 2s ", 2_000), ("1h", 3_600_000)]
-        {
+        for (text, expected) in [
+            ("10", 10_000),
+            ("0", 0),
+            ("0.5", 500),
+            ("500ms", 500),
+            ("1m30s", 90_000),
+            ("1.5s", 1_500),
+            (" 2s ", 2_000),
+            ("1h", 3_600_000),
+        ] {
             assert_eq!(ms(text), Ok(expected), "{text}");
         }
-        for text in ["", "abc", "-1s", "-5", "10x", "s", "1m30", ".", "1..2s", "99999999999h", "nan", "inf"] {
+        for text in [
+            "",
+            "abc",
+            "-1s",
+            "-5",
+            "10x",
+            "s",
+            "1m30",
+            ".",
+            "1..2s",
+            "99999999999h",
+            "nan",
+            "inf",
+        ] {
             assert!(ms(text).is_err(), "{text}");
         }
-        assert!("-1s".parse::<Span>().unwrap_err().0.contains("not negative"));
+        assert!(
+            "-1s"
+                .parse::<Span>()
+                .unwrap_err()
+                .0
+                .contains("not negative")
+        );
         assert!("0".parse::<PositiveSpan>().is_err());
-        for (text, shown) in [("10", "10s"), ("500ms", "500ms"), ("1m30s", "90s"), ("0", "0s"), ("5us", "5us")] {
+        for (text, shown) in [
+            ("10", "10s"),
+            ("500ms", "500ms"),
+            ("1m30s", "90s"),
+            ("0", "0s"),
+            ("5us", "5us"),
+        ] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), shown);
         }
     }
@@ -379,12 +468,22 @@ mod tests {
     #[test]
     fn status_sets_hold_codes_ranges_and_classes() {
         let set: StatusSet = "200, 204,300-399,5xx".parse().unwrap();
-        for (status, expected) in [(200, true), (201, false), (204, true), (300, true), (399, true), (400, false), (599, true)] {
+        for (status, expected) in [
+            (200, true),
+            (201, false),
+            (204, true),
+            (300, true),
+            (399, true),
+            (400, false),
+            (599, true),
+        ] {
             assert_eq!(set.contains(status), expected, "{status}");
         }
         assert_eq!(set.to_string(), "200,204,300-399,500-599");
         assert_eq!("0".parse::<StatusSet>().unwrap().to_string(), "200");
-        for text in ["", "abc", "99", "600", "200,", "399-300", "6xx", "200-", "-200", "1000"] {
+        for text in [
+            "", "abc", "99", "600", "200,", "399-300", "6xx", "200-", "-200", "1000",
+        ] {
             assert!(text.parse::<StatusSet>().is_err(), "{text}");
         }
     }
@@ -404,7 +503,13 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        for (text, bytes) in [("1", 1), ("64k", 64_000), ("4MiB", 4 << 20), ("10 MB", 10_000_000), ("1GiB", 1 << 30)] {
+        for (text, bytes) in [
+            ("1", 1),
+            ("64k", 64_000),
+            ("4MiB", 4 << 20),
+            ("10 MB", 10_000_000),
+            ("1GiB", 1 << 30),
+        ] {
             assert_eq!(text.parse::<Size>(), Ok(Size(bytes)), "{text}");
         }
         for text in ["", "0", "-1", "k", "2GiB", "1.5MB", "99999999999999999999"] {
@@ -419,7 +524,11 @@ mod tests {
         let all: Vec<IpAddr> = vec!["::1".parse().unwrap(), "127.0.0.1".parse().unwrap()];
         let order = |family: &str| {
             let family: IpFamily = family.parse().unwrap();
-            family.order(all.clone(), |ip| *ip).iter().map(ToString::to_string).collect::<Vec<_>>()
+            family
+                .order(all.clone(), |ip| *ip)
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
         };
         assert_eq!(order("any"), ["::1", "127.0.0.1"]);
         assert_eq!(order("4"), ["127.0.0.1"]);

@@ -1,6 +1,6 @@
 //! Colours, for a person at a terminal only.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 /// What a piece of text means; the colour follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +9,6 @@ pub(crate) enum Tone {
     Good,
     /// Failed, broken.
     Bad,
-    /// Worth a look, not a failure.
-    Notice,
     /// Times, sources: there to be found, not to be read.
     Dim,
     /// Headings.
@@ -25,6 +23,7 @@ pub(crate) struct Style {
 
 impl Style {
     /// No escape codes, ever.
+    #[cfg(test)]
     pub(crate) const PLAIN: Style = Style { coloured: false };
 
     /// For standard output.
@@ -59,7 +58,6 @@ impl Style {
         let code = match tone {
             Tone::Good => "32",
             Tone::Bad => "31",
-            Tone::Notice => "33",
             Tone::Dim => "2",
             Tone::Strong => "1",
         };
@@ -67,9 +65,20 @@ impl Style {
     }
 }
 
+/// Writes to standard output. A reader that went away (`| head`) is no reason to panic, as `print!` would.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Columns of the terminal behind standard output; `None` when it is a file or a pipe.
 pub(crate) fn stdout_width() -> Option<usize> {
     terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+/// Columns of the terminal behind standard error; `None` when it is a file or a pipe.
+pub(crate) fn stderr_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
 }
 
 /// Control characters would let the text of a check move the cursor or recolour the screen.

@@ -5,19 +5,29 @@
 //! [`route`] (what the path names), and the operation on objects in [`read`], [`watch`], [`write`] or [`delete`].
 
 mod call;
+mod crd;
+mod defaults;
 mod delete;
+mod discovery;
+mod form;
 mod handle;
+mod jsonpath;
 mod kinds;
 mod meta;
+mod openapi;
 mod page;
 mod patch;
 mod query;
 mod read;
 mod respond;
 mod route;
+mod schema;
 mod selector;
 mod serve;
 mod strategic;
+mod subresource;
+mod table;
+mod validate;
 mod watch;
 mod write;
 

@@ -5,6 +5,10 @@ pub mod apiserver;
 pub mod faults;
 mod informer;
 pub mod kuberhealthy;
+pub mod node;
 mod registry;
+mod sandbox;
 pub mod status;
 mod store;
+
+pub use sandbox::{Error, Options, Sandbox};

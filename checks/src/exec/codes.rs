@@ -8,13 +8,13 @@ use crate::values::BadValue;
 
 /// A list of exit codes and ranges of them (`0`, `0,3,10-20`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExitCodes {
+pub(super) struct ExitCodes {
     ranges: Vec<RangeInclusive<u8>>,
 }
 
 impl ExitCodes {
     /// Whether `code` is expected. No code outside 0 to 255 is.
-    pub fn contains(&self, code: i32) -> bool {
+    pub(super) fn contains(&self, code: i32) -> bool {
         u8::try_from(code).is_ok_and(|code| self.ranges.iter().any(|range| range.contains(&code)))
     }
 }
@@ -28,9 +28,15 @@ impl FromStr for ExitCodes {
         let ranges = text.split(',').map(|part| {
             let (from, to) = part.split_once('-').unwrap_or((part, part));
             let (from, to) = (code(from)?, code(to)?);
-            if from > to { Err(wrong()) } else { Ok(from..=to) }
+            if from > to {
+                Err(wrong())
+            } else {
+                Ok(from..=to)
+            }
         });
-        Ok(ExitCodes { ranges: ranges.collect::<Result<_, _>>()? })
+        Ok(ExitCodes {
+            ranges: ranges.collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -54,7 +60,16 @@ mod tests {
     #[test]
     fn codes_and_ranges_are_read() {
         let codes: ExitCodes = "0, 3,10-20".parse().unwrap();
-        for (code, expected) in [(0, true), (1, false), (3, true), (10, true), (20, true), (21, false), (-1, false), (256, false)] {
+        for (code, expected) in [
+            (0, true),
+            (1, false),
+            (3, true),
+            (10, true),
+            (20, true),
+            (21, false),
+            (-1, false),
+            (256, false),
+        ] {
             assert_eq!(codes.contains(code), expected, "{code}");
         }
         assert_eq!(codes.to_string(), "0,3,10-20");

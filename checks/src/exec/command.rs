@@ -5,12 +5,15 @@ use std::str::FromStr;
 use crate::describe::shorten;
 use crate::values::BadValue;
 
+/// What a line for the shell is called in findings.
+pub(super) const SHELL: &str = "shell command";
+
 /// A command as it is configured.
 ///
 /// As in a Dockerfile, a JSON array is run as it is and anything else is a line for the shell. Unlike there, a value
 /// that begins like an array and is none is refused, where Docker hands it to the shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CommandLine {
+pub(super) enum CommandLine {
     /// A program and its arguments; never empty.
     Program(Vec<String>),
     /// A line that a shell reads.
@@ -23,9 +26,11 @@ impl CommandLine {
     /// # Errors
     ///
     /// [`BadValue`] if there is no program, or a NUL character, which no argument can hold.
-    pub fn program(argv: Vec<String>) -> Result<CommandLine, BadValue> {
+    pub(super) fn program(argv: Vec<String>) -> Result<CommandLine, BadValue> {
         if argv.first().is_none_or(String::is_empty) {
-            return Err(BadValue::expected("a program first, such as [\"/check.sh\",\"--fast\"]"));
+            return Err(BadValue::expected(
+                "a program first, such as [\"/check.sh\",\"--fast\"]",
+            ));
         }
         if argv.iter().any(|arg| arg.contains('\0')) {
             return Err(BadValue::expected("a command without NUL characters"));
@@ -34,7 +39,7 @@ impl CommandLine {
     }
 
     /// The program and arguments to start, with `shell` for a line.
-    pub fn argv(&self, shell: &str) -> Vec<String> {
+    pub(super) fn argv(&self, shell: &str) -> Vec<String> {
         match self {
             CommandLine::Program(argv) => argv.clone(),
             CommandLine::Shell(line) => vec![shell.to_owned(), "-c".to_owned(), line.clone()],
@@ -42,12 +47,15 @@ impl CommandLine {
     }
 
     /// What findings call it: the program's file name. Never its arguments, which may hold a secret.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
-            CommandLine::Shell(_) => "shell command".to_owned(),
+            CommandLine::Shell(_) => SHELL.to_owned(),
             CommandLine::Program(argv) => {
                 let program = argv.first().map_or("", String::as_str);
-                let name = program.rsplit('/').find(|part| !part.is_empty()).unwrap_or(program);
+                let name = program
+                    .rsplit('/')
+                    .find(|part| !part.is_empty())
+                    .unwrap_or(program);
                 shorten(name, 60)
             }
         }
@@ -86,18 +94,39 @@ mod tests {
 
     #[test]
     fn arrays_are_programs_and_the_rest_is_for_the_shell() {
-        let program = |argv: &[&str]| Ok(CommandLine::Program(argv.iter().map(ToString::to_string).collect()));
+        let program = |argv: &[&str]| {
+            Ok(CommandLine::Program(
+                argv.iter().map(ToString::to_string).collect(),
+            ))
+        };
         let shell = |line: &str| Ok(CommandLine::Shell(line.to_owned()));
         for (text, expected) in [
             (r#"["/check.sh"]"#, program(&["/check.sh"])),
-            (" [ \"a b\" , \"\\u0063\", \"\" ] ", program(&["a b", "c", ""])),
-            ("check.sh --fast | grep ok", shell("check.sh --fast | grep ok")),
+            (
+                " [ \"a b\" , \"\\u0063\", \"\" ] ",
+                program(&["a b", "c", ""]),
+            ),
+            (
+                "check.sh --fast | grep ok",
+                shell("check.sh --fast | grep ok"),
+            ),
             ("[ -f /tmp/healthy ]", shell("[ -f /tmp/healthy ]")),
             ("[[ -f x ]]", shell("[[ -f x ]]")),
         ] {
             assert_eq!(text.parse(), expected, "{text}");
         }
-        for text in ["", "  ", "[]", r#"[""]"#, r#"["a""#, r#"["a", 1]"#, r#"["a"] b"#, r#"[ "$x" = 1 ]"#, "[\"a\\u0000\"]", "a\0b"] {
+        for text in [
+            "",
+            "  ",
+            "[]",
+            r#"[""]"#,
+            r#"["a""#,
+            r#"["a", 1]"#,
+            r#"["a"] b"#,
+            r#"[ "$x" = 1 ]"#,
+            "[\"a\\u0000\"]",
+            "a\0b",
+        ] {
             assert!(text.parse::<CommandLine>().is_err(), "{text}");
         }
     }

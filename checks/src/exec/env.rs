@@ -11,11 +11,11 @@ const KEPT_BACK: &[&str] = &["KH_", "KUBERNETES_"];
 
 /// A variable to set: `NAME=value`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Variable {
+pub(super) struct Variable {
     /// The name.
-    pub name: String,
+    pub(super) name: String,
     /// The value, which may be empty.
-    pub value: String,
+    pub(super) value: String,
 }
 
 impl FromStr for Variable {
@@ -23,9 +23,10 @@ impl FromStr for Variable {
 
     fn from_str(text: &str) -> Result<Variable, BadValue> {
         match text.split_once('=') {
-            Some((name, value)) if is_name(name.trim()) && !value.contains('\0') => {
-                Ok(Variable { name: name.trim().to_owned(), value: value.to_owned() })
-            }
+            Some((name, value)) if is_name(name.trim()) && !value.contains('\0') => Ok(Variable {
+                name: name.trim().to_owned(),
+                value: value.to_owned(),
+            }),
             _ => Err(BadValue::expected("NAME=value")),
         }
     }
@@ -40,14 +41,16 @@ impl std::fmt::Debug for Variable {
 
 /// Names of variables, separated by commas or white space; one that ends in `*` stands for all that begin so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NamePatterns(Vec<String>);
+pub(super) struct NamePatterns(Vec<String>);
 
 impl NamePatterns {
     fn matches(&self, name: &str) -> bool {
-        self.0.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == pattern,
-        })
+        self.0
+            .iter()
+            .any(|pattern| match pattern.strip_suffix('*') {
+                Some(prefix) => name.starts_with(prefix),
+                None => name == pattern,
+            })
     }
 }
 
@@ -55,12 +58,17 @@ impl FromStr for NamePatterns {
     type Err = BadValue;
 
     fn from_str(text: &str) -> Result<NamePatterns, BadValue> {
-        let names = text.split([',', ' ', '\t', '\n', '\r']).filter(|name| !name.is_empty()).map(str::to_owned);
+        let names = text
+            .split([',', ' ', '\t', '\n', '\r'])
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned);
         let names: Vec<String> = names.collect();
         let good = |name: &String| name == "*" || is_name(name.strip_suffix('*').unwrap_or(name));
         match !names.is_empty() && names.iter().all(good) {
             true => Ok(NamePatterns(names)),
-            false => Err(BadValue::expected("names of variables, such as KH_POD_NAMESPACE,KUBERNETES_*")),
+            false => Err(BadValue::expected(
+                "names of variables, such as KH_POD_NAMESPACE,KUBERNETES_*",
+            )),
         }
     }
 }
@@ -77,8 +85,12 @@ pub(crate) fn child_env(
     pass: &NamePatterns,
     set: &[Variable],
 ) -> Vec<(OsString, OsString)> {
-    let passed = |name: &str| pass.matches(name) || !(clear || KEPT_BACK.iter().any(|prefix| name.starts_with(prefix)));
-    let mut env: Vec<(OsString, OsString)> = own.filter(|(name, _)| passed(&name.to_string_lossy())).collect();
+    let passed = |name: &str| {
+        pass.matches(name) || !(clear || KEPT_BACK.iter().any(|prefix| name.starts_with(prefix)))
+    };
+    let mut env: Vec<(OsString, OsString)> = own
+        .filter(|(name, _)| passed(&name.to_string_lossy()))
+        .collect();
     for Variable { name, value } in set {
         env.retain(|(present, _)| present.to_str() != Some(name));
         env.push((name.into(), value.into()));
@@ -101,18 +113,33 @@ mod tests {
 
     fn names(clear: bool, pass: &str, set: &[&str]) -> Vec<String> {
         let own = OWN.iter().map(|(name, value)| (name.into(), value.into()));
-        let pass = if pass.is_empty() { NamePatterns::default() } else { pass.parse().unwrap() };
+        let pass = if pass.is_empty() {
+            NamePatterns::default()
+        } else {
+            pass.parse().unwrap()
+        };
         let set: Vec<Variable> = set.iter().map(|text| text.parse().unwrap()).collect();
         let env = child_env(own, clear, &pass, &set);
-        env.into_iter().map(|(name, value)| format!("{}={}", name.to_str().unwrap(), value.to_str().unwrap())).collect()
+        env.into_iter()
+            .map(|(name, value)| format!("{}={}", name.to_str().unwrap(), value.to_str().unwrap()))
+            .collect()
     }
 
     #[test]
     fn what_is_the_checks_own_is_kept_back() {
-        assert_eq!(names(false, "", &[]), ["PATH=/bin", "KUBECONFIG=/k", "WEB_SERVICE_HOST=10.0.0.2"]);
+        assert_eq!(
+            names(false, "", &[]),
+            ["PATH=/bin", "KUBECONFIG=/k", "WEB_SERVICE_HOST=10.0.0.2"]
+        );
         assert_eq!(names(true, "", &["A=b=c"]), ["A=b=c"]);
-        assert_eq!(names(true, "PATH, KUBERNETES_*", &[]), ["PATH=/bin", "KUBERNETES_SERVICE_HOST=10.0.0.1"]);
-        assert_eq!(names(false, "KH_POD_NAMESPACE", &["PATH="]).join(" "), "KH_POD_NAMESPACE=shop KUBECONFIG=/k WEB_SERVICE_HOST=10.0.0.2 PATH=");
+        assert_eq!(
+            names(true, "PATH, KUBERNETES_*", &[]),
+            ["PATH=/bin", "KUBERNETES_SERVICE_HOST=10.0.0.1"]
+        );
+        assert_eq!(
+            names(false, "KH_POD_NAMESPACE", &["PATH="]).join(" "),
+            "KH_POD_NAMESPACE=shop KUBECONFIG=/k WEB_SERVICE_HOST=10.0.0.2 PATH="
+        );
         assert_eq!(names(true, "*", &[]).len(), OWN.len());
     }
 
@@ -124,6 +151,8 @@ mod tests {
         for text in ["", ",", "A=b", "A**", "*A"] {
             assert!(text.parse::<NamePatterns>().is_err(), "{text}");
         }
-        assert!(!format!("{:?}", "PASSWORD=hunter2".parse::<Variable>().unwrap()).contains("hunter2"));
+        assert!(
+            !format!("{:?}", "PASSWORD=hunter2".parse::<Variable>().unwrap()).contains("hunter2")
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! How a command ended, and what is wrong with that. No I/O.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::codes::ExitCodes;
@@ -18,8 +19,24 @@ pub(crate) enum Outcome {
     TimedOut(Limit),
     /// It never started; the reason follows "cannot start NAME: ".
     CannotStart(String),
-    /// It may have run, but how it ended is not known; the reason, as a sentence of its own.
+    /// It may have run, but how it ended is not known; the reason follows "NAME: ".
     Unknown(String),
+    /// It was not even tried; the reason, as a sentence of its own.
+    NotTried(String),
+}
+
+impl fmt::Display for Outcome {
+    /// For the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Exited(code) => write!(f, "exit code {}", code_words(*code)),
+            Outcome::Killed(signal) => write!(f, "killed by {signal}"),
+            Outcome::TimedOut(_) => f.write_str("not finished in time"),
+            Outcome::CannotStart(reason) | Outcome::Unknown(reason) | Outcome::NotTried(reason) => {
+                f.write_str(reason)
+            }
+        }
+    }
 }
 
 /// Which time was over.
@@ -65,19 +82,32 @@ impl Expected {
         match outcome {
             Outcome::CannotStart(reason) => return vec![format!("cannot start {name}: {reason}")],
             Outcome::Unknown(reason) => return vec![format!("{name}: {reason}")],
+            Outcome::NotTried(reason) => return vec![reason.clone()],
             Outcome::TimedOut(Limit::Timeout(limit)) => {
-                let words = format!("{name}: expected it to end within {}, it was still running", Span(*limit));
+                let words = format!(
+                    "{name}: expected it to end within {}, it was still running",
+                    Span(*limit)
+                );
                 return vec![words + &self.quote(seen)];
             }
             Outcome::TimedOut(Limit::Deadline) => {
-                let words = format!("{name}: expected it to end before the deadline of the run, it was still running");
+                let words = format!(
+                    "{name}: expected it to end before the deadline of the run, it was still running"
+                );
                 return vec![words + &self.quote(seen)];
             }
             Outcome::Killed(signal) => {
-                failures.push(format!("{expected}, it was killed by {signal}{}", self.quote(seen)));
+                failures.push(format!(
+                    "{expected}, it was killed by {signal}{}",
+                    self.quote(seen)
+                ));
             }
             Outcome::Exited(code) if !self.codes.contains(*code) => {
-                failures.push(format!("{expected}, got {}{}", code_words(*code), self.quote(seen)));
+                failures.push(format!(
+                    "{expected}, got {}{}",
+                    code_words(*code),
+                    self.quote(seen)
+                ));
             }
             Outcome::Exited(_) => {}
         }
@@ -88,7 +118,12 @@ impl Expected {
 
     /// The last words of a command that failed, which most programs write to standard error.
     fn quote(&self, seen: &Seen) -> String {
-        let last = |stream: &StreamSeen, name: &str| stream.last.as_ref().map(|last| format!("; {name} ends with \"{last}\""));
+        let last = |stream: &StreamSeen, name: &str| {
+            stream
+                .last
+                .as_ref()
+                .map(|last| format!("; {name} ends with \"{last}\""))
+        };
         let words = last(&seen.stderr, "stderr").or_else(|| last(&seen.stdout, "stdout"));
         words.filter(|_| self.quote).unwrap_or_default()
     }
@@ -105,10 +140,16 @@ fn code_words(code: i32) -> String {
 fn pattern_failures(name: &str, stream: &str, seen: &StreamSeen, failures: &mut Vec<String>) {
     let shown = |pattern: &str| shorten(pattern, 80);
     for pattern in &seen.missing {
-        failures.push(format!("{name}: expected a line of {stream} to match /{}/, none did", shown(pattern)));
+        failures.push(format!(
+            "{name}: expected a line of {stream} to match /{}/, none did",
+            shown(pattern)
+        ));
     }
     for pattern in &seen.present {
-        failures.push(format!("{name}: expected no line of {stream} to match /{}/, one did", shown(pattern)));
+        failures.push(format!(
+            "{name}: expected no line of {stream} to match /{}/, one did",
+            shown(pattern)
+        ));
     }
 }
 
@@ -117,12 +158,24 @@ mod tests {
     use super::*;
 
     fn expected(codes: &str, quote: bool) -> Expected {
-        Expected { codes: codes.parse().unwrap(), stdout: Patterns::default(), stderr: Patterns::default(), quote }
+        Expected {
+            codes: codes.parse().unwrap(),
+            stdout: Patterns::default(),
+            stderr: Patterns::default(),
+            quote,
+        }
     }
 
     fn said(stdout: Option<&str>, stderr: Option<&str>) -> Seen {
-        let stream = |last: Option<&str>| StreamSeen { last: last.map(str::to_owned), ..StreamSeen::default() };
-        Seen { stdout: stream(stdout), stderr: stream(stderr), log: String::new() }
+        let stream = |last: Option<&str>| StreamSeen {
+            last: last.map(str::to_owned),
+            ..StreamSeen::default()
+        };
+        Seen {
+            stdout: stream(stdout),
+            stderr: stream(stderr),
+            log: String::new(),
+        }
     }
 
     #[test]
@@ -130,25 +183,66 @@ mod tests {
         let seen = said(Some("out"), Some("err"));
         let second = Duration::from_secs(1);
         for (outcome, words) in [
-            (Outcome::Exited(3), r#"a.sh: expected exit code 0, got 3; stderr ends with "err""#),
-            (Outcome::Exited(137), r#"a.sh: expected exit code 0, got 137 (128 + SIGKILL); stderr ends with "err""#),
-            (Outcome::Killed("SIGSEGV".into()), r#"a.sh: expected exit code 0, it was killed by SIGSEGV; stderr ends with "err""#),
-            (Outcome::TimedOut(Limit::Timeout(second)), r#"a.sh: expected it to end within 1s, it was still running; stderr ends with "err""#),
-            (Outcome::TimedOut(Limit::Deadline), r#"a.sh: expected it to end before the deadline of the run, it was still running; stderr ends with "err""#),
-            (Outcome::CannotStart("not found in PATH".into()), "cannot start a.sh: not found in PATH"),
-            (Outcome::Unknown("connection lost".into()), "a.sh: connection lost"),
+            (
+                Outcome::Exited(3),
+                r#"a.sh: expected exit code 0, got 3; stderr ends with "err""#,
+            ),
+            (
+                Outcome::Exited(137),
+                r#"a.sh: expected exit code 0, got 137 (128 + SIGKILL); stderr ends with "err""#,
+            ),
+            (
+                Outcome::Killed("SIGSEGV".into()),
+                r#"a.sh: expected exit code 0, it was killed by SIGSEGV; stderr ends with "err""#,
+            ),
+            (
+                Outcome::TimedOut(Limit::Timeout(second)),
+                r#"a.sh: expected it to end within 1s, it was still running; stderr ends with "err""#,
+            ),
+            (
+                Outcome::TimedOut(Limit::Deadline),
+                r#"a.sh: expected it to end before the deadline of the run, it was still running; stderr ends with "err""#,
+            ),
+            (
+                Outcome::CannotStart("not found in PATH".into()),
+                "cannot start a.sh: not found in PATH",
+            ),
+            (
+                Outcome::Unknown("connection lost".into()),
+                "a.sh: connection lost",
+            ),
+            (Outcome::NotTried("no container".into()), "no container"),
         ] {
-            assert_eq!(expected("0", true).failures("a.sh", &outcome, &seen), [words]);
+            assert_eq!(
+                expected("0", true).failures("a.sh", &outcome, &seen),
+                [words]
+            );
         }
-        assert_eq!(expected("0,3", true).failures("a.sh", &Outcome::Exited(3), &seen), Vec::<String>::new());
+        assert_eq!(
+            expected("0,3", true).failures("a.sh", &Outcome::Exited(3), &seen),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
     fn the_last_words_are_those_of_stderr_if_it_has_any() {
-        let failure = |quote, seen| expected("0", quote).failures("a", &Outcome::Exited(1), &seen).remove(0);
-        assert_eq!(failure(true, said(Some("x"), None)), r#"a: expected exit code 0, got 1; stdout ends with "x""#);
-        assert_eq!(failure(true, said(None, None)), "a: expected exit code 0, got 1");
-        assert_eq!(failure(false, said(Some("x"), Some("y"))), "a: expected exit code 0, got 1");
+        let failure = |quote, seen| {
+            expected("0", quote)
+                .failures("a", &Outcome::Exited(1), &seen)
+                .remove(0)
+        };
+        assert_eq!(
+            failure(true, said(Some("x"), None)),
+            r#"a: expected exit code 0, got 1; stdout ends with "x""#
+        );
+        assert_eq!(
+            failure(true, said(None, None)),
+            "a: expected exit code 0, got 1"
+        );
+        assert_eq!(
+            failure(false, said(Some("x"), Some("y"))),
+            "a: expected exit code 0, got 1"
+        );
     }
 
     #[test]
@@ -165,6 +259,11 @@ mod tests {
                 "a: expected no line of stderr to match /WARN/, one did",
             ]
         );
-        assert_eq!(expected("0", true).failures("a", &Outcome::Exited(0), &seen).len(), 2);
+        assert_eq!(
+            expected("0", true)
+                .failures("a", &Outcome::Exited(0), &seen)
+                .len(),
+            2
+        );
     }
 }

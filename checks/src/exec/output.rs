@@ -62,7 +62,11 @@ pub(crate) struct StreamSeen {
 
 impl<'a> Output<'a> {
     pub(crate) fn new(stdout: &'a Patterns, stderr: &'a Patterns) -> Output<'a> {
-        Output { stdout: Lines::new(stdout), stderr: Lines::new(stderr), transcript: Transcript::default() }
+        Output {
+            stdout: Lines::new(stdout),
+            stderr: Lines::new(stderr),
+            transcript: Transcript::default(),
+        }
     }
 
     /// Takes the next piece of a stream.
@@ -76,7 +80,11 @@ impl<'a> Output<'a> {
 
     /// No more will come.
     pub(crate) fn finish(self) -> Seen {
-        Seen { stdout: self.stdout.finish(), stderr: self.stderr.finish(), log: self.transcript.text() }
+        Seen {
+            stdout: self.stdout.finish(),
+            stderr: self.stderr.finish(),
+            log: self.transcript.text(),
+        }
     }
 }
 
@@ -121,11 +129,15 @@ impl<'a> Lines<'a> {
         if !bytes.is_ascii() || bytes.iter().any(|byte| !byte.is_ascii_whitespace()) {
             self.last.clear();
             // Enough for what is quoted, whatever is replaced in it or taken out of it.
-            self.last.extend_from_slice(&bytes[..bytes.len().min(16 * QUOTED)]);
+            self.last
+                .extend_from_slice(&bytes[..bytes.len().min(16 * QUOTED)]);
         }
         if !(self.wanted.is_empty() && self.unwanted.is_empty()) {
             let text = String::from_utf8_lossy(bytes);
-            let judged = [(&self.patterns.wanted, &mut self.wanted), (&self.patterns.unwanted, &mut self.unwanted)];
+            let judged = [
+                (&self.patterns.wanted, &mut self.wanted),
+                (&self.patterns.unwanted, &mut self.unwanted),
+            ];
             for (patterns, matched) in judged {
                 for (pattern, matched) in patterns.iter().zip(matched.iter_mut()) {
                     *matched = *matched || pattern.is_match(&text);
@@ -140,10 +152,18 @@ impl<'a> Lines<'a> {
             self.end_line();
         }
         let of = |patterns: &[Regex], matched: &[bool], is: bool| {
-            let those = patterns.iter().zip(matched).filter(|(_, matched)| **matched == is);
-            those.map(|(pattern, _)| pattern.as_str().to_owned()).collect()
+            let those = patterns
+                .iter()
+                .zip(matched)
+                .filter(|(_, matched)| **matched == is);
+            those
+                .map(|(pattern, _)| pattern.as_str().to_owned())
+                .collect()
         };
-        let last = shorten(stable(&redact_urls(&String::from_utf8_lossy(&self.last))).trim(), QUOTED);
+        let last = shorten(
+            stable(&redact_urls(&String::from_utf8_lossy(&self.last))).trim(),
+            QUOTED,
+        );
         StreamSeen {
             missing: of(&self.patterns.wanted, &self.wanted, false),
             present: of(&self.patterns.unwanted, &self.unwanted, true),
@@ -191,7 +211,18 @@ impl Transcript {
         bytes.extend_from_slice(&self.tail[self.at.min(self.tail.len())..]);
         bytes.extend_from_slice(&self.tail[..self.at.min(self.tail.len())]);
         let text = without_escapes(&String::from_utf8_lossy(&bytes)).replace("\r\n", "\n");
-        redact_urls(&text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect::<String>())
+        redact_urls(
+            &text
+                .chars()
+                .map(|c| {
+                    if c.is_control() && c != '\n' && c != '\t' {
+                        ' '
+                    } else {
+                        c
+                    }
+                })
+                .collect::<String>(),
+        )
     }
 }
 
@@ -203,7 +234,10 @@ mod tests {
 
     fn patterns(wanted: &[&str], unwanted: &[&str]) -> Patterns {
         let compile = |list: &[&str]| list.iter().map(|text| Regex::new(text).unwrap()).collect();
-        Patterns { wanted: compile(wanted), unwanted: compile(unwanted) }
+        Patterns {
+            wanted: compile(wanted),
+            unwanted: compile(unwanted),
+        }
     }
 
     #[test]
@@ -259,10 +293,16 @@ mod tests {
     fn logs_and_quotes_are_clean() {
         let none = Patterns::default();
         let mut output = Output::new(&none, &none);
-        output.push(Stream::Stderr, b"\x1b[31mGET http://u:pw@h/x: 10.0.0.1 said \xff\x07\x1b[0m\n");
+        output.push(
+            Stream::Stderr,
+            b"\x1b[31mGET http://u:pw@h/x: 10.0.0.1 said \xff\x07\x1b[0m\n",
+        );
         let seen = output.finish();
         assert_eq!(seen.log, "GET http://***@h/x: 10.0.0.1 said \u{fffd} \n");
-        assert_eq!(seen.stderr.last.as_deref(), Some("GET http://***@h/x: <address> said \u{fffd}"));
+        assert_eq!(
+            seen.stderr.last.as_deref(),
+            Some("GET http://***@h/x: <address> said \u{fffd}")
+        );
     }
 
     proptest! {

@@ -8,8 +8,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 /// Words after which a number of up to three digits is kept.
-const KEPT_AFTER: &[&str] =
-    &["code", "curl", "errno", "error", "exit", "http", "line", "port", "rc", "signal", "status", "wget"];
+const KEPT_AFTER: &[&str] = &[
+    "code", "curl", "errno", "error", "exit", "http", "line", "port", "rc", "signal", "status",
+    "wget",
+];
 
 /// `text` on one line, with what varies replaced.
 pub(crate) fn stable(text: &str) -> String {
@@ -59,7 +61,8 @@ fn separates(c: char) -> bool {
 }
 
 fn stable_word(word: &str, before: &str) -> String {
-    if !word.contains(|c: char| c.is_ascii_digit()) && !word.contains("tmp.") && !word.contains('-') {
+    if !word.contains(|c: char| c.is_ascii_digit()) && !word.contains("tmp.") && !word.contains('-')
+    {
         return word.to_owned();
     }
     if is_time(word) {
@@ -86,8 +89,13 @@ fn stable_word(word: &str, before: &str) -> String {
 
 /// A date, with or without what follows it, or a time of day.
 fn is_time(word: &str) -> bool {
-    let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    let date = ["0000-00-00", "0000/00/00"].iter().any(|date| shape.starts_with(date));
+    let shape: String = word
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    let date = ["0000-00-00", "0000/00/00"]
+        .iter()
+        .any(|date| shape.starts_with(date));
     let time = shape.trim_end_matches('Z');
     let time = time.split_once('.').map_or(time, |(whole, _)| whole);
     date || ["00:00", "0:00:00", "00:00:00"].contains(&time)
@@ -96,13 +104,17 @@ fn is_time(word: &str) -> bool {
 /// What stands for a word that is a number, maybe with a unit: `<time>`, `<n>`, `<n>MiB`.
 fn number(word: &str) -> Option<String> {
     let unsigned = word.trim_start_matches(['-', '+', '~']);
-    let unit_at = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+    let unit_at = unsigned
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(unsigned.len());
     let (digits, unit) = unsigned.split_at(unit_at);
     let is_number = digits.bytes().any(|b| b.is_ascii_digit()) && digits.matches('.').count() <= 1;
     if !is_number || hexadecimal(unsigned) || unit == "xx" {
         return None;
     }
-    let is_go_duration = unit.chars().all(|c| c.is_ascii_digit() || "nuµmsh.".contains(c));
+    let is_go_duration = unit
+        .chars()
+        .all(|c| c.is_ascii_digit() || "nuµmsh.".contains(c));
     match unit {
         "sec" | "secs" | "seconds" | "min" | "mins" | "minutes" => Some("<time>".to_owned()),
         "" => Some("<n>".to_owned()),
@@ -116,14 +128,17 @@ fn number(word: &str) -> Option<String> {
 fn hexadecimal(text: &str) -> bool {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let long = digits.len() >= 8 || (digits.len() < text.len() && digits.len() >= 4);
-    long && digits.bytes().all(|b| b.is_ascii_hexdigit()) && digits.bytes().any(|b| b.is_ascii_digit())
+    long && digits.bytes().all(|b| b.is_ascii_hexdigit())
+        && digits.bytes().any(|b| b.is_ascii_digit())
         && (digits.len() < text.len() || digits.bytes().any(|b| b.is_ascii_alphabetic()))
 }
 
 fn is_uuid(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
-        && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
+        && parts
+            .iter()
+            .all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Replaces what varies among the letters and digits between the punctuation of a path segment.
@@ -132,10 +147,15 @@ fn stable_segment(segment: &str) -> String {
     let mut previous = "";
     let mut rest = segment;
     while !rest.is_empty() {
-        let start = rest.find(|c: char| c.is_alphanumeric()).unwrap_or(rest.len());
+        let start = rest
+            .find(|c: char| c.is_alphanumeric())
+            .unwrap_or(rest.len());
         let (punctuation, tail) = rest.split_at(start);
         out.push_str(punctuation);
-        let (run, tail) = tail.split_at(tail.find(|c: char| !c.is_alphanumeric()).unwrap_or(tail.len()));
+        let (run, tail) = tail.split_at(
+            tail.find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(tail.len()),
+        );
         let after_name = !previous.is_empty() && punctuation == ":";
         out.push_str(&stable_run(run, previous, punctuation, after_name));
         if !run.is_empty() {
@@ -176,7 +196,10 @@ const SUFFIX: &str = "bcdfghjklmnpqrstvwxz2456789";
 
 /// A suffix as Kubernetes gives pods, or the part of a name that mktemp makes up.
 fn is_random(run: &str, previous: &str, punctuation: &str) -> bool {
-    let suffix = punctuation == "-" && run.len() == 5 && run != "https" && run.chars().all(|c| SUFFIX.contains(c));
+    let suffix = punctuation == "-"
+        && run.len() == 5
+        && run != "https"
+        && run.chars().all(|c| SUFFIX.contains(c));
     let mixed = run.len() >= 6
         && run.contains(|c: char| c.is_ascii_lowercase())
         && run.contains(|c: char| c.is_ascii_uppercase())
@@ -193,20 +216,50 @@ mod tests {
     #[test]
     fn what_varies_is_replaced() {
         for (text, expected) in [
-            ("2026-03-21T10:11:12.123Z ERROR no answer", "<time> ERROR no answer"),
+            (
+                "2026-03-21T10:11:12.123Z ERROR no answer",
+                "<time> ERROR no answer",
+            ),
             ("10:11:12,123 no answer", "<time>,<n> no answer"),
-            ("[2026/03/21 10:11:12] no answer", "[<time> <time>] no answer"),
+            (
+                "[2026/03/21 10:11:12] no answer",
+                "[<time> <time>] no answer",
+            ),
             ("gave up after 1m30.5s", "gave up after <time>"),
             ("took 1234ms, limit 500 ms", "took <time>, limit <n> ms"),
-            ("connect to 10.1.2.3:45678 failed", "connect to <address> failed"),
-            ("connect to [fd00::1]:80 failed", "connect to [<address>]:80 failed"),
-            ("GET http://10.0.0.5:8080/orders/48213: 57 rows", "GET http://<address>/orders/<n>: <n> rows"),
-            ("request 3f2a9c81-1d2e-4c3a-9f4e-0e7a52f6b3ad lost", "request <id> lost"),
-            ("commit 3f2a9c8 id=3f2a9c81d at 0x7ffd12", "commit <n>f<n>a<n>c<n> id=<id> at <id>"),
+            (
+                "connect to 10.1.2.3:45678 failed",
+                "connect to <address> failed",
+            ),
+            (
+                "connect to [fd00::1]:80 failed",
+                "connect to [<address>]:80 failed",
+            ),
+            (
+                "GET http://10.0.0.5:8080/orders/48213: 57 rows",
+                "GET http://<address>/orders/<n>: <n> rows",
+            ),
+            (
+                "request 3f2a9c81-1d2e-4c3a-9f4e-0e7a52f6b3ad lost",
+                "request <id> lost",
+            ),
+            (
+                "commit 3f2a9c8 id=3f2a9c81d at 0x7ffd12",
+                "commit <n>f<n>a<n>c<n> id=<id> at <id>",
+            ),
             ("pid[4711]: worker 12 died", "pid[<n>]: worker <n> died"),
-            ("/tmp/tmp.kqZbXaRcPo: no space, /tmp/a1B2c3D4", "/tmp/tmp.<id>: no space, /tmp/<id>"),
-            ("pod web-67564988db-d528l is gone", "pod web-<id>-<id> is gone"),
-            ("used 97% of 10MiB, order48213", "used <n>% of <n>MiB, order<n>"),
+            (
+                "/tmp/tmp.kqZbXaRcPo: no space, /tmp/a1B2c3D4",
+                "/tmp/tmp.<id>: no space, /tmp/<id>",
+            ),
+            (
+                "pod web-67564988db-d528l is gone",
+                "pod web-<id>-<id> is gone",
+            ),
+            (
+                "used 97% of 10MiB, order48213",
+                "used <n>% of <n>MiB, order<n>",
+            ),
             ("  \u{1b}[1;31ma\u{1b}[0m\t\nb\u{7} ", "a b"),
         ] {
             assert_eq!(stable(text), expected);

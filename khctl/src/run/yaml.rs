@@ -64,6 +64,9 @@ pub(crate) fn documents(text: &[u8]) -> Result<Vec<Node>, (usize, Broken)> {
     let options = serde_saphyr::options! {
         legacy_octal_numbers: true,
         with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 100_000,
+        },
     };
     let mut reader = text;
     let mut documents = Vec::new();
@@ -145,6 +148,18 @@ impl Node {
                 keys.truncate(6);
                 format!("a mapping with {}{more}", keys.join(", "))
             }
+        }
+    }
+
+    /// What a message calls it where the value may be a secret: the kind only.
+    pub(crate) fn shape(&self) -> &'static str {
+        match &self.tree {
+            Tree::Null => "nothing",
+            Tree::Bool(_) => "a boolean",
+            Tree::Number(_) => "a number",
+            Tree::Text(_) => "a text",
+            Tree::List(_) => "a list",
+            Tree::Map(_) => "a mapping",
         }
     }
 

@@ -7,6 +7,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::call::{Call, after_seconds, now};
+use super::form::Form;
+use super::read::Listing;
 use super::{Shared, kinds, meta, respond};
 use crate::status::Status;
 use crate::store::{Key, Transaction};
@@ -59,6 +61,27 @@ impl Call<'_> {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
         });
         Ok(respond::json(StatusCode::OK, &status))
+    }
+
+    /// DELETE of a collection: of what the selectors match.
+    pub(crate) fn delete_collection(&self, options: &Options) -> Result<Response, Status> {
+        let selector = self.selector()?;
+        let namespace = self.target.namespace.as_deref();
+        let deleted = self.shared.store.write(options.dry_run, |tx| {
+            let mut deleted = Vec::new();
+            for (key, object) in tx.list(&self.resource.collection, namespace) {
+                if selector.matches(&object) {
+                    deleted.push(start(self.shared, tx, &key, &object, options.grace)?.0);
+                }
+            }
+            Ok(deleted)
+        })?;
+        let metadata = json!({"resourceVersion": self.shared.store.version().to_string()});
+        let listing = Listing {
+            items: deleted,
+            metadata,
+        };
+        Ok(self.list_response(&listing, &Form::Whole))
     }
 
     /// Refuses if the object is another one than the client means.

@@ -5,17 +5,18 @@ use std::sync::PoisonError;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::call::Call;
 use super::delete::Options;
+use super::form::Form;
 use super::meta::Part;
 use super::patch::Kind;
 use super::query::Query;
 use super::route::{self, Route, Target};
-use super::{Request, Shared, Token, respond};
+use super::{Request, Shared, Token, discovery, openapi, respond};
 use crate::faults::{self, Effect, Subject, When};
 use crate::status::Status;
 
@@ -144,10 +145,8 @@ fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Token, Status> {
             groups: vec!["system:masters".to_owned()],
         });
     }
-    headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
+    header(headers, &AUTHORIZATION)
+        .strip_prefix("Bearer ")
         .and_then(|given| tokens.iter().find(|token| token.token == given.trim()))
         .cloned()
         .ok_or_else(Status::unauthorized)
@@ -160,6 +159,7 @@ fn dispatch(
     query: Query,
     body: &[u8],
 ) -> Result<Response, Status> {
+    let aggregated = discovery::wants_aggregated(header(&parts.headers, &ACCEPT));
     match route {
         Route::Health => Ok(respond::with_type(
             StatusCode::OK,
@@ -167,7 +167,22 @@ fn dispatch(
             "ok",
         )),
         Route::Resource(target) => resource(shared, parts, target, query, body),
-        _ => Ok(respond::unknown_path()),
+        Route::Unknown => Ok(respond::unknown_path()),
+        // kubectl asks for this only if there is no version 3, and only in protobuf.
+        Route::OpenApiV2 => Ok(respond::unknown_path()),
+        Route::Version => Ok(respond::json(StatusCode::OK, &discovery::version())),
+        Route::CoreVersions => Ok(discovery::core_versions(&shared.registry(), aggregated)),
+        Route::Groups => Ok(discovery::group_list(&shared.registry(), aggregated)),
+        Route::Group(group) => Ok(discovery::group(&shared.registry(), &group)),
+        Route::Resources(group, version) => Ok(discovery::resource_list(
+            &shared.registry(),
+            &group,
+            &version,
+        )),
+        Route::OpenApiV3(None) => Ok(openapi::index(&shared.registry())),
+        Route::OpenApiV3(Some((group, version))) => {
+            Ok(openapi::document(&shared.registry(), &group, &version))
+        }
     }
 }
 
@@ -195,7 +210,6 @@ fn resource(
     let Some(verb) = route::verb(&parts.method, target.name.is_some(), watch) else {
         return Err(Status::method_not_allowed());
     };
-    let subresource = target.subresource.clone();
     let call = Call {
         shared,
         resource,
@@ -203,22 +217,27 @@ fn resource(
         target,
         query,
     };
-    let content_type = parts
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("application/json");
-    match (verb, subresource.as_deref()) {
-        ("get", None) => Ok(respond::json(StatusCode::OK, &call.shown(&*call.read()?))),
-        ("list", None) => Ok(call.list_response(&call.list()?)),
-        ("watch", None) => call.watch(Box::new(|object| object)),
-        ("create", None) if call.target.name.is_none() => call.create(json(body)?),
-        ("update", None) => call.replace(Part::Object, json(body)?),
-        ("patch", None) => {
+    let content_type = header(&parts.headers, &CONTENT_TYPE);
+    let accept = header(&parts.headers, &ACCEPT);
+    let include = call.query.get("includeObject");
+    let form = Form::negotiate(accept, include, &call.resource, &call.version);
+    if let Some(name) = &call.target.subresource {
+        return call.subresource(name, verb, content_type, || json(body));
+    }
+    match verb {
+        "get" => Ok(respond::json(
+            StatusCode::OK,
+            &form.one(call.shown(&*call.read()?)),
+        )),
+        "list" => Ok(call.list_response(&call.list()?, &form)),
+        "watch" => call.watch(form),
+        "create" if call.target.name.is_none() => call.create(json(body)?),
+        "update" => call.replace(Part::Object, json(body)?),
+        "patch" => {
             let kind = Kind::of(content_type, &call.resource)?;
             call.patch(Part::Object, kind, &json(body)?)
         }
-        ("delete", None) => {
+        "delete" => {
             let options = if body.is_empty() {
                 Value::Null
             } else {
@@ -226,19 +245,24 @@ fn resource(
             };
             call.delete(&Options::read(&call, &options)?)
         }
-        ("get", Some("status")) if call.version.status => {
-            Ok(respond::json(StatusCode::OK, &call.shown(&*call.read()?)))
+        "deletecollection" => {
+            let options = if body.is_empty() {
+                Value::Null
+            } else {
+                json(body)?
+            };
+            call.delete_collection(&Options::read(&call, &options)?)
         }
-        ("update", Some("status")) if call.version.status => {
-            call.replace(Part::Status, json(body)?)
-        }
-        ("patch", Some("status")) if call.version.status => {
-            let kind = Kind::of(content_type, &call.resource)?;
-            call.patch(Part::Status, kind, &json(body)?)
-        }
-        (_, Some(_)) => Ok(respond::unknown_path()),
         _ => Err(Status::method_not_allowed()),
     }
+}
+
+/// A header as text; empty if it is missing.
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn json(body: &[u8]) -> Result<Value, Status> {

@@ -1,9 +1,11 @@
 //! What the server does for some kinds beyond storing them.
 
+use std::sync::PoisonError;
+
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::call::{Call, now};
+use super::{Shared, crd, defaults, schema, validate};
 use crate::registry::Resource;
 use crate::status::Status;
 use crate::store::{Collection, Key, Transaction};
@@ -26,31 +28,87 @@ pub(crate) fn bootstrap(shared: &Shared) {
     }
 }
 
-/// Completes and checks an object before it is stored; `old` is what it replaces.
-pub(crate) fn complete(
-    call: &Call<'_>,
-    old: Option<&Value>,
-    object: &mut Value,
-) -> Result<(), Status> {
+/// Brings an object into the form to be stored: prunes, fills in defaults. `old` is what it replaces.
+pub(crate) fn complete(call: &Call<'_>, old: Option<&Value>, object: &mut Value) {
+    if call.resource.custom {
+        schema::prune(&call.version.schema, object);
+        schema::default(&call.version.schema, object);
+        return;
+    }
     match (call.resource.group(), call.resource.plural()) {
         ("", "namespaces") if old.is_none() => {
             let name = object["metadata"]["name"].clone();
-            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
-            object["spec"] = json!({"finalizers": ["kubernetes"]});
-            object["status"] = json!({"phase": "Active"});
+            json_patch::merge(
+                object,
+                &json!({
+                    "metadata": {"labels": {"kubernetes.io/metadata.name": name}},
+                    "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},
+                }),
+            );
         }
-        _ => {}
+        crd::CRDS => crd::complete(object, &now()),
+        (group, plural) => defaults::fill(group, plural, old.is_none(), object),
     }
-    Ok(())
+}
+
+/// Checks an object about to be stored.
+pub(crate) fn check(call: &Call<'_>, object: &Value) -> Result<(), Status> {
+    let resource = &call.resource;
+    let causes = match (resource.group(), resource.plural()) {
+        _ if resource.custom => validate::validate(&call.version.schema, object),
+        crd::CRDS => crd::resource(object).err().unwrap_or_default(),
+        ("", "pods") => defaults::check_pod(object),
+        _ => Vec::new(),
+    };
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    Err(Status::invalid(
+        resource.group(),
+        &resource.kind,
+        name,
+        &causes,
+    ))
 }
 
 /// Follows up an object that was stored.
-pub(crate) fn stored(_shared: &Shared, _key: &Key, _object: &Value) -> Result<(), Status> {
-    Ok(())
+pub(crate) fn stored(shared: &Shared, key: &Key, object: &Value) {
+    if is_crd(key)
+        && let Ok(resource) = crd::resource(object)
+    {
+        let mut registry = shared
+            .registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        registry.install(resource);
+    }
 }
 
 /// Follows up an object that was removed.
-pub(crate) fn removed(_shared: &Shared, _tx: &mut Transaction<'_>, _key: &Key, _last: &Value) {}
+pub(crate) fn removed(shared: &Shared, tx: &mut Transaction<'_>, key: &Key, last: &Value) {
+    if !is_crd(key) || tx.dry_run() {
+        return;
+    }
+    let Ok(resource) = crd::resource(last) else {
+        return;
+    };
+    for (key, _) in tx.list(&resource.collection, None) {
+        tx.remove(&key);
+    }
+    let mut registry = shared
+        .registry
+        .write()
+        .unwrap_or_else(PoisonError::into_inner);
+    registry.remove(&resource.collection);
+}
+
+fn is_crd(key: &Key) -> bool {
+    (
+        key.collection.group.as_str(),
+        key.collection.resource.as_str(),
+    ) == crd::CRDS
+}
 
 /// Where a namespace is stored.
 pub(crate) fn namespace_key(name: &str) -> Key {

@@ -54,6 +54,17 @@ pub(crate) fn belongs(
     }
     fields.insert("apiVersion".to_owned(), Value::from(expected));
     fields.insert("kind".to_owned(), Value::from(resource.kind.as_str()));
+    // What the rules of built-in kinds look into. Of custom kinds the schema decides.
+    for part in ["spec", "status"] {
+        let found = fields.get(part).unwrap_or(&Value::Null);
+        if !resource.custom && !found.is_null() && !found.is_object() {
+            return Err(Status::bad_request(format!(
+                "json: cannot unmarshal {} into Go struct field {}.{part}",
+                type_name(found),
+                resource.kind
+            )));
+        }
+    }
     let metadata = fields
         .entry("metadata")
         .or_insert_with(|| Value::Object(Map::new()));

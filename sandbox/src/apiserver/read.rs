@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::form::Form;
 use super::page::Continue;
 use super::selector::Selector;
 use super::{meta, respond};
@@ -86,21 +87,23 @@ impl Call<'_> {
         })
     }
 
-    /// The list as JSON.
-    pub(crate) fn list_response(&self, listing: &Listing) -> Response {
-        let items: Vec<Value> = listing
+    /// The list as the client wants it.
+    pub(crate) fn list_response(&self, listing: &Listing, form: &Form) -> Response {
+        let mut items: Vec<Value> = listing
             .items
             .iter()
-            .map(|object| {
-                let mut object = self.shown(object);
-                // Items of built-in kinds come without their kind, those of custom kinds with it.
-                if !self.resource.custom {
-                    meta::remove(&mut object, "kind");
-                    meta::remove(&mut object, "apiVersion");
-                }
-                object
-            })
+            .map(|object| self.shown(object))
             .collect();
+        if let Some(list) = form.many(&listing.metadata, &items) {
+            return respond::json(StatusCode::OK, &list);
+        }
+        // Items of built-in kinds come without their kind, those of custom kinds with it.
+        if !self.resource.custom {
+            for item in &mut items {
+                meta::remove(item, "kind");
+                meta::remove(item, "apiVersion");
+            }
+        }
         let list = json!({
             "kind": self.resource.list_kind, "apiVersion": self.api_version(),
             "metadata": listing.metadata, "items": items,

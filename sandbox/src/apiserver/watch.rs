@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::call::Call;
+use super::form::Form;
+use super::handle::HangUp;
 use super::respond;
 use super::selector::Selector;
 use crate::registry::{Resource, group_version};
@@ -24,9 +26,6 @@ use crate::store::Change;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// Events taken from the log at a time, which bounds what a slow watcher can have waiting.
 const BATCH: usize = 100;
-
-/// How a watcher writes an object: as it is, or as a row of a table.
-pub(crate) type Form = Box<dyn Fn(Value) -> Value + Send + Sync>;
 
 struct Watcher {
     shared: Arc<Shared>,
@@ -85,7 +84,7 @@ impl Call<'_> {
         }
         let stream = futures::stream::unfold(watcher, |mut watcher| async move {
             let line = watcher.next().await?;
-            Some((Ok::<Bytes, std::io::Error>(line), watcher))
+            Some((line, watcher))
         });
         Ok(respond::with_type(
             StatusCode::OK,
@@ -118,11 +117,11 @@ impl Watcher {
         }
     }
 
-    /// The next line; `None` ends the watch.
-    async fn next(&mut self) -> Option<Bytes> {
+    /// The next line; `None` ends the watch, an error closes its connection.
+    async fn next(&mut self) -> Option<Result<Bytes, HangUp>> {
         loop {
             if let Some(line) = self.ready.pop_front() {
-                return Some(line);
+                return Some(Ok(line));
             }
             if self.over {
                 return None;
@@ -135,7 +134,10 @@ impl Watcher {
             let tick = self.bookmark.unwrap_or(self.ends).min(self.ends);
             tokio::select! {
                 changed = self.grown.changed() => self.over = changed.is_err(),
-                _ = self.cut.changed() => return None,
+                _ = self.cut.changed() => {
+                    self.over = true;
+                    return Some(Err(HangUp));
+                }
                 () = tokio::time::sleep_until(tick) => self.tick(),
             }
         }
@@ -198,7 +200,7 @@ impl Watcher {
         if self.resource.storage != self.version {
             object["apiVersion"] = group_version(self.resource.group(), &self.version).into();
         }
-        let object = (self.form)(object);
+        let object = self.form.one(object);
         self.push_line(&json!({"type": kind, "object": object}));
     }
 

@@ -40,7 +40,8 @@ impl Call<'_> {
         if let Some(namespace) = namespace {
             kinds::namespace_takes(tx, &self.resource, namespace, &name)?;
         }
-        kinds::complete(self, None, &mut object)?;
+        kinds::complete(self, None, &mut object);
+        kinds::check(self, &object)?;
         self.store_in(tx, &self.key(&name), object)
     }
 
@@ -94,8 +95,9 @@ impl Call<'_> {
     ) -> Result<Arc<Value>, Status> {
         let namespace = self.target.namespace.as_deref();
         meta::belongs(&self.resource, &self.version.name, namespace, &mut object)?;
-        kinds::complete(self, Some(old), &mut object)?;
+        kinds::complete(self, Some(old), &mut object);
         meta::update(&self.resource, &self.version, part, old, &mut object)?;
+        kinds::check(self, &object)?;
         self.store_in(tx, key, object)
     }
 
@@ -112,7 +114,7 @@ impl Call<'_> {
         }
         let stored = tx.put(key, object)?;
         if !tx.dry_run() {
-            kinds::stored(self.shared, key, &stored)?;
+            kinds::stored(self.shared, key, &stored);
         }
         if meta::released(&stored) {
             super::delete::remove(self.shared, tx, key);

@@ -35,7 +35,10 @@ impl Children {
     /// The children that descend from the process `leader`, which leads a group.
     pub(super) fn of(leader: u32) -> Children {
         // The system hands out positive 32-bit ids.
-        Children { leader: Pid::from_raw(leader.cast_signed()), reaped: false }
+        Children {
+            leader: Pid::from_raw(leader.cast_signed()),
+            reaped: false,
+        }
     }
 
     /// How the leader ended, if it has. It stays a zombie. Orphans that ended are reaped on the way.
@@ -99,7 +102,9 @@ impl Drop for Children {
 fn children_of(parent: Pid) -> Vec<Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| parent_of(*pid) == Some(parent.as_raw())).map(Pid::from_raw).collect()
+    pids.filter(|pid| parent_of(*pid) == Some(parent.as_raw()))
+        .map(Pid::from_raw)
+        .collect()
 }
 
 fn parent_of(pid: i32) -> Option<i32> {
@@ -108,7 +113,12 @@ fn parent_of(pid: i32) -> Option<i32> {
 
 /// The fourth field; the second, the name in brackets, may hold anything (proc(5)).
 fn parse_parent(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -120,6 +130,9 @@ mod tests {
         assert_eq!(parse_parent("12 (sh) S 7 12 12 0"), Some(7));
         assert_eq!(parse_parent("12 (a) b (c) ) Z 1 12"), Some(1));
         assert_eq!(parse_parent("12 (sh"), None);
-        assert_eq!(parent_of(std::process::id().cast_signed()), Some(std::os::unix::process::parent_id().cast_signed()));
+        assert_eq!(
+            parent_of(std::process::id().cast_signed()),
+            Some(std::os::unix::process::parent_id().cast_signed())
+        );
     }
 }

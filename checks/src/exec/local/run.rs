@@ -61,11 +61,16 @@ pub(in crate::exec) async fn run(
     mut output: Output<'_>,
 ) -> Option<(Outcome, Seen)> {
     // Before there is a child, so that no end is missed.
-    let watch = signal(SignalKind::child()).map_err(|error| shorten(&format!("cannot watch children: {error}"), 100));
+    let watch = signal(SignalKind::child())
+        .map_err(|error| shorten(&format!("cannot watch children: {error}"), 100));
     let started = watch.and_then(|watch| {
         let mut child = start(&job.argv, job.dir.as_deref(), &job.env)?;
-        let watched = Watched { children: Children::of(child.id()), watch };
-        let pipes = Pipes::of(&mut child).map_err(|error| shorten(&format!("cannot read its output: {error}"), 100))?;
+        let watched = Watched {
+            children: Children::of(child.id()),
+            watch,
+        };
+        let pipes = Pipes::of(&mut child)
+            .map_err(|error| shorten(&format!("cannot read its output: {error}"), 100))?;
         Ok((watched, pipes))
     });
     let (mut watched, pipes) = match started {

@@ -19,19 +19,34 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// # Errors
 ///
 /// Why it cannot be started, in fixed words.
-pub(super) fn start(argv: &[String], dir: Option<&Path>, env: &[(OsString, OsString)]) -> Result<Child, String> {
+pub(super) fn start(
+    argv: &[String],
+    dir: Option<&Path>,
+    env: &[(OsString, OsString)],
+) -> Result<Child, String> {
     let (name, args) = argv.split_first().ok_or("there is no program")?;
     if let Some(dir) = dir {
         check_dir(dir)?;
     }
-    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    let path = env
+        .iter()
+        .find(|(name, _)| name == "PATH")
+        .map(|(_, value)| value.as_os_str());
     let program = find(name, dir, path.unwrap_or(OsStr::new(DEFAULT_PATH)))?;
     let mut command = Command::new(&program);
-    command.arg0(name).args(args).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    command
+        .arg0(name)
+        .args(args)
+        .env_clear()
+        .envs(env.iter().map(|(name, value)| (name, value)));
     if let Some(dir) = dir {
         command.current_dir(dir);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
     command.spawn().map_err(|error| explain(&error, &program))
 }
 
@@ -68,7 +83,8 @@ fn find(name: &str, dir: Option<&Path>, path: &OsStr) -> Result<PathBuf, String>
 }
 
 fn check_file(program: &Path) -> Result<(), String> {
-    let meta = std::fs::metadata(program).map_err(|error| format!("{}: {}", shown(program), io_words(&error)))?;
+    let meta = std::fs::metadata(program)
+        .map_err(|error| format!("{}: {}", shown(program), io_words(&error)))?;
     if meta.is_dir() {
         Err(format!("{}: it is a directory", shown(program)))
     } else if meta.permissions().mode() & 0o111 == 0 {
@@ -83,12 +99,20 @@ fn explain(error: &io::Error, program: &Path) -> String {
     let errno = error.raw_os_error().map(Errno::from_raw);
     let reason = match errno {
         Some(Errno::ENOENT) => match interpreter(program) {
-            Some(interpreter) => format!("its interpreter {} does not exist", shorten(&interpreter, 80)),
+            Some(interpreter) => format!(
+                "its interpreter {} does not exist",
+                shorten(&interpreter, 80)
+            ),
             None => "its dynamic loader does not exist, it was built for another system".to_owned(),
         },
-        Some(Errno::ENOEXEC) => "not a program for this machine, nor a script that begins with #!".to_owned(),
+        Some(Errno::ENOEXEC) => {
+            "not a program for this machine, nor a script that begins with #!".to_owned()
+        }
         Some(Errno::EACCES) => match interpreter(program) {
-            Some(interpreter) => format!("permission denied, for it or its interpreter {}", shorten(&interpreter, 80)),
+            Some(interpreter) => format!(
+                "permission denied, for it or its interpreter {}",
+                shorten(&interpreter, 80)
+            ),
             None => "permission denied".to_owned(),
         },
         Some(Errno::EPERM) => "not permitted".to_owned(),
@@ -108,10 +132,16 @@ fn explain(error: &io::Error, program: &Path) -> String {
 fn interpreter(program: &Path) -> Option<String> {
     let mut head = [0; 256];
     let read = std::fs::File::open(program).ok()?.read(&mut head).ok()?;
-    let line = head[..read].strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = head[..read]
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
     let text = String::from_utf8_lossy(line);
     // A carriage return is part of the name, and the most common reason why it does not exist.
-    let name = text.trim_start_matches([' ', '\t']).split([' ', '\t']).next()?;
+    let name = text
+        .trim_start_matches([' ', '\t'])
+        .split([' ', '\t'])
+        .next()?;
     Some(name.replace('\r', "\\r"))
 }
 
@@ -120,7 +150,10 @@ fn io_words(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::NotADirectory => "a part of the path is not a directory".to_owned(),
-        _ => error.raw_os_error().map_or("cannot be used", |code| Errno::from_raw(code).desc()).to_ascii_lowercase(),
+        _ => error
+            .raw_os_error()
+            .map_or("cannot be used", |code| Errno::from_raw(code).desc())
+            .to_ascii_lowercase(),
     }
 }
 
@@ -150,13 +183,26 @@ mod tests {
         file(&a, "tool", "", 0o644);
         file(&b, "tool", "", 0o755);
         file(&a, "plain", "", 0o644);
-        let path = std::env::join_paths([root.path().join("nowhere"), a.clone(), b.clone()]).unwrap();
+        let path =
+            std::env::join_paths([root.path().join("nowhere"), a.clone(), b.clone()]).unwrap();
         let find = |name: &str| find(name, None, &path);
         assert_eq!(find("tool"), Ok(b.join("tool")));
         assert_eq!(find("missing"), Err("not found in PATH".to_owned()));
-        assert!(find("plain").unwrap_err().ends_with("plain: not executable"));
-        assert!(find("folder").unwrap_err().ends_with("folder: it is a directory"));
-        assert!(find("/no/where").unwrap_err().ends_with("/no/where: no such file or directory"));
+        assert!(
+            find("plain")
+                .unwrap_err()
+                .ends_with("plain: not executable")
+        );
+        assert!(
+            find("folder")
+                .unwrap_err()
+                .ends_with("folder: it is a directory")
+        );
+        assert!(
+            find("/no/where")
+                .unwrap_err()
+                .ends_with("/no/where: no such file or directory")
+        );
         assert_eq!(super::find("./tool", Some(&b), &path), Ok(b.join("./tool")));
     }
 

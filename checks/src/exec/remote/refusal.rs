@@ -15,7 +15,7 @@ pub(super) enum Refusal {
     /// Something is wrong with the check's access to the API.
     Access(ClusterError),
     /// The API server is busy; the command did not start and the same may work in a moment.
-    Busy(String),
+    Busy(ClusterError),
 }
 
 /// What was asked for.
@@ -29,8 +29,15 @@ pub(super) struct Asked<'a> {
 pub(super) fn refusal(asked: Asked<'_>, status: u16, body: &str) -> Refusal {
     // The kubelet's errors come through as plain text.
     let details: Status = serde_json::from_str(body).unwrap_or_default();
-    let message = if details.message.is_empty() { body.trim() } else { &details.message };
-    let Asked { namespace, container } = asked;
+    let message = if details.message.is_empty() {
+        body.trim()
+    } else {
+        &details.message
+    };
+    let Asked {
+        namespace,
+        container,
+    } = asked;
     let shown = match message {
         "" => String::new(),
         message => format!(": {}", shorten(&stable(message), 120)),
@@ -39,23 +46,35 @@ pub(super) fn refusal(asked: Asked<'_>, status: u16, body: &str) -> Refusal {
         401 => Refusal::Access(ClusterError::Unauthorized),
         403 => match missing_verb(message) {
             Some(verb) => Refusal::Access(ClusterError::Forbidden {
-                what: format!("run commands in pods in namespace {namespace}"),
+                what: what(namespace),
                 verb,
                 resource: "pods/exec".to_owned(),
             }),
             // An admission webhook or plugin, which may judge each pod by itself.
-            None => Refusal::Pod(format!("expected exec to be admitted, it is forbidden{shown}")),
+            None => Refusal::Pod(format!(
+                "expected exec to be admitted, it is forbidden{shown}"
+            )),
         },
         404 if details.details.kind == "pods" => Refusal::Gone,
-        429 | 503 => Refusal::Busy(format!("expected the API server to run a command, it answered {status}{shown}")),
-        _ if is_not_running(message) => {
-            Refusal::Pod(format!("expected container {container} to be running, it is not"))
-        }
-        400 if message.contains("is not valid for pod") => {
-            Refusal::Pod(format!("expected a container {container}, the pod has none of that name"))
-        }
-        _ => Refusal::Pod(format!("expected the API server to run a command, it answered {status}{shown}")),
+        429 | 503 => Refusal::Busy(ClusterError::Refused {
+            what: what(namespace),
+            status,
+            message: shown,
+        }),
+        _ if is_not_running(message) => Refusal::Pod(format!(
+            "expected container {container} to be running, it is not"
+        )),
+        400 if message.contains("is not valid for pod") => Refusal::Pod(format!(
+            "expected a container {container}, the pod has none of that name"
+        )),
+        _ => Refusal::Pod(format!(
+            "expected the API server to run a command, it answered {status}{shown}"
+        )),
     }
+}
+
+fn what(namespace: &str) -> String {
+    format!("run commands in pods in namespace {namespace}")
 }
 
 /// The verb that RBAC misses, by the API server's message: a WebSocket is opened with GET, which servers before 1.35
@@ -74,7 +93,14 @@ mod tests {
     use super::*;
 
     fn seen(status: u16, body: &str) -> Refusal {
-        refusal(Asked { namespace: "shop", container: "main" }, status, body)
+        refusal(
+            Asked {
+                namespace: "shop",
+                container: "main",
+            },
+            status,
+            body,
+        )
     }
 
     fn pod(text: &str) -> Refusal {
@@ -83,21 +109,49 @@ mod tests {
 
     #[test]
     fn refusals_by_the_pod() {
-        assert_eq!(seen(500, "container not found (\"main\")"), pod("expected container main to be running, it is not"));
         assert_eq!(
-            seen(400, r#"{"kind":"Status","message":"container main is not valid for pod web-1","reason":"BadRequest"}"#),
+            seen(500, "container not found (\"main\")"),
+            pod("expected container main to be running, it is not")
+        );
+        assert_eq!(
+            seen(
+                400,
+                r#"{"kind":"Status","message":"container main is not valid for pod web-1","reason":"BadRequest"}"#
+            ),
             pod("expected a container main, the pod has none of that name")
         );
-        assert_eq!(seen(404, r#"{"message":"pods \"x\" not found","details":{"kind":"pods"}}"#), Refusal::Gone);
-        assert_eq!(seen(404, "404 page not found"), pod("expected the API server to run a command, it answered 404: <n> page not found"));
         assert_eq!(
-            seen(502, "error dialing backend: dial tcp 10.1.2.3:10250: i/o timeout"),
-            pod("expected the API server to run a command, it answered 502: error dialing backend: dial tcp <address>: i/o timeout")
+            seen(
+                404,
+                r#"{"message":"pods \"x\" not found","details":{"kind":"pods"}}"#
+            ),
+            Refusal::Gone
         );
-        assert_eq!(seen(200, ""), pod("expected the API server to run a command, it answered 200"));
         assert_eq!(
-            seen(403, r#"{"message":"admission webhook \"x\" denied the request: no exec"}"#),
-            pod(r#"expected exec to be admitted, it is forbidden: admission webhook "x" denied the request: no exec"#)
+            seen(404, "404 page not found"),
+            pod("expected the API server to run a command, it answered 404: <n> page not found")
+        );
+        assert_eq!(
+            seen(
+                502,
+                "error dialing backend: dial tcp 10.1.2.3:10250: i/o timeout"
+            ),
+            pod(
+                "expected the API server to run a command, it answered 502: error dialing backend: dial tcp <address>: i/o timeout"
+            )
+        );
+        assert_eq!(
+            seen(200, ""),
+            pod("expected the API server to run a command, it answered 200")
+        );
+        assert_eq!(
+            seen(
+                403,
+                r#"{"message":"admission webhook \"x\" denied the request: no exec"}"#
+            ),
+            pod(
+                r#"expected exec to be admitted, it is forbidden: admission webhook "x" denied the request: no exec"#
+            )
         );
         assert!(matches!(seen(429, ""), Refusal::Busy(_)));
     }
@@ -108,10 +162,14 @@ mod tests {
             let body = format!(
                 r#"{{"message":"pods \"web-1\" is forbidden: User \"system:serviceaccount:a:b\" cannot {cannot} resource \"pods/exec\" in API group \"\" in the namespace \"shop\"","details":{{"kind":"pods"}},"code":403}}"#
             );
-            let Refusal::Access(error) = seen(403, &body) else { panic!() };
+            let Refusal::Access(error) = seen(403, &body) else {
+                panic!()
+            };
             assert_eq!(
                 error.to_string(),
-                format!("Kubernetes API: not allowed to run commands in pods in namespace shop: the service account needs a role with verb {verb} on pods/exec")
+                format!(
+                    "Kubernetes API: not allowed to run commands in pods in namespace shop: the service account needs a role with verb {verb} on pods/exec"
+                )
             );
         }
         assert_eq!(seen(401, "{}"), Refusal::Access(ClusterError::Unauthorized));

@@ -60,9 +60,15 @@ where
 }
 
 fn closed(close: Option<CloseFrame>) -> Outcome {
-    let reason = close.map(|close| close.reason.as_str().to_owned()).filter(|reason| !reason.is_empty());
-    let reason = reason.map(|reason| format!(" ({})", shorten(&stable(&reason), 80))).unwrap_or_default();
-    Outcome::Unknown(format!("expected its exit status, the connection to its container was closed{reason}"))
+    let reason = close
+        .map(|close| close.reason.as_str().to_owned())
+        .filter(|reason| !reason.is_empty());
+    let reason = reason
+        .map(|reason| format!(" ({})", shorten(&stable(&reason), 80)))
+        .unwrap_or_default();
+    Outcome::Unknown(format!(
+        "expected its exit status, the connection to its container was closed{reason}"
+    ))
 }
 
 fn broken(error: &Error) -> Outcome {
@@ -73,5 +79,7 @@ fn broken(error: &Error) -> Outcome {
         Error::Protocol(error) => shorten(&stable(&error.to_string()), 80),
         error => shorten(&stable(&error.to_string()), 80),
     };
-    Outcome::Unknown(format!("expected its exit status, the connection to its container broke: {words}"))
+    Outcome::Unknown(format!(
+        "expected its exit status, the connection to its container broke: {words}"
+    ))
 }

@@ -43,9 +43,9 @@ impl Page {
         for (key, state) in states {
             let details = Details::of(state);
             let is_known = checks.contains_key(key) || jobs.contains_key(key);
-            let filtered_out = !namespaces.is_empty()
-                && !(is_known && namespaces.contains(&details.namespace.as_str()));
-            if details.authoritative_pod.is_empty() || filtered_out {
+            let wanted = namespaces.is_empty()
+                || (is_known && namespaces.contains(&details.namespace.as_str()));
+            if details.authoritative_pod.is_empty() || !wanted {
                 continue;
             }
             let errors = details

@@ -1,0 +1,4 @@
+//! Asks URLs or pods and checks their answers. `http-check --help` lists the options.
+fn main() -> std::process::ExitCode {
+    checks::http::CHECK.main()
+}

@@ -1,0 +1,57 @@
+//! `khctl check`: a built-in check, run by the same code as its own binary.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use checks::{CHECKS, Check};
+
+use crate::args::{CheckArgs, Named};
+use crate::style::{Style, print, stdout_width};
+use crate::table::Table;
+
+/// Runs a check, or lists them all.
+pub(crate) fn check(args: CheckArgs) -> ExitCode {
+    match args.check {
+        Some(Named::Check(words)) if !args.list => run(words),
+        _ => {
+            print(&list(CHECKS, stdout_width(), Style::stdout()));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run(words: Vec<OsString>) -> ExitCode {
+    let mut words = words.into_iter();
+    let name = words.next().unwrap_or_default();
+    match name.to_str().and_then(checks::find) {
+        Some(check) => check.run(words.collect(), &|name| std::env::var(name).ok()),
+        None => {
+            let known: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
+            eprintln!(
+                "khctl check: expected the name of a built-in check ({}), found {name:?}",
+                known.join(", ")
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The built-in checks as a table.
+fn list(checks: &[&Check], width: Option<usize>, style: Style) -> String {
+    let mut table = Table::new(["CHECK", "REPLACES", "ABOUT"]);
+    for check in checks {
+        table.push([
+            check.name.into(),
+            check.replaces.join(", ").into(),
+            check.about.into(),
+        ]);
+    }
+    table.render(width, style)
+}
+
+/// Each check as a subcommand under the name `khctl check` knows it by, for completion scripts.
+pub(crate) fn commands() -> impl Iterator<Item = clap::Command> {
+    CHECKS
+        .iter()
+        .map(|check| check.command().name(check.name).about(check.about))
+}

@@ -1,0 +1,85 @@
+//! `khctl demo`: a web application breaks and heals, and both lines of Kuberhealthy find out, on one machine.
+//!
+//! Nothing is acted: the sandbox's node starts the web application's pods and the checks as processes, the two
+//! Kuberhealthys decide, and what is shown is what the API server tells any client.
+
+mod scene;
+mod show;
+mod story;
+mod summary;
+mod timeline;
+pub(crate) mod web;
+
+use std::process::ExitCode;
+
+use sandbox::node::Images;
+
+use crate::cluster::{self, Cluster, own_image};
+use crate::signals::{INTERRUPTED, Signals};
+use show::Show;
+
+/// How many times as fast as in production Kuberhealthy's own polls go: 5 s become 250 ms.
+const SPEED: u32 = 20;
+
+/// `khctl demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Everything listens on loopback, and nothing is left behind. The story takes about half a minute.
+
+Examples:
+  khctl demo
+  khctl demo --keep            then, in another terminal, the kubectl and curl commands it prints
+")]
+pub(crate) struct DemoArgs {
+    /// Leave everything running after the story, until Ctrl-C, and say how to look around
+    #[arg(long)]
+    keep: bool,
+    /// Port of the API server; the status pages of Kuberhealthy v2 and v3 take the next two [default: free ports]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65533))]
+    port: Option<u16>,
+}
+
+/// How the story, or the time after it, came to its end.
+enum Ended {
+    Told,
+    Interrupted,
+}
+
+/// Runs the command.
+pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let cluster = Cluster::start(cluster::Options {
+        images: Images::new()
+            .with(scene::CHECK_IMAGE, own_image(&["check", "http"])?)
+            .with(scene::WEB_IMAGE, own_image(&["demo-web"])?),
+        speed: SPEED,
+        port: args.port,
+    })
+    .await?;
+    let ended = perform(&cluster, args.keep, &mut signals).await;
+    cluster.stop().await;
+    match ended? {
+        Ended::Told => Ok(ExitCode::SUCCESS),
+        Ended::Interrupted => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+async fn perform(cluster: &Cluster, keep: bool, signals: &mut Signals) -> anyhow::Result<Ended> {
+    let mut show = Show::new(cluster)?;
+    tokio::select! {
+        told = show.tell() => told?,
+        () = signals.received() => {
+            show.interrupted();
+            return Ok(Ended::Interrupted);
+        }
+    }
+    show.summary();
+    if keep {
+        show.invite();
+        tokio::select! {
+            lost = show.go_on() => lost?,
+            () = signals.received() => show.interrupted(),
+        }
+    }
+    Ok(Ended::Told)
+}

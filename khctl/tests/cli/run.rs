@@ -1,0 +1,287 @@
+use std::process::Stdio;
+use std::time::Instant;
+
+use super::support::{LIMIT, finish, khctl, ran, ran_with_input, web, write};
+
+/// A KuberhealthyCheck that asks `url`, as it would stand in a cluster.
+fn v2(name: &str, url: &str) -> String {
+    format!(
+        "apiVersion: comcast.github.io/v1
+kind: KuberhealthyCheck
+metadata:
+  name: {name}
+  namespace: kuberhealthy
+spec:
+  runInterval: 5m
+  timeout: 30s
+  podSpec:
+    containers:
+      - name: main
+        image: kuberhealthy/http-check:v1.5.1
+        env:
+          - name: CHECK_URL
+            value: \"{url}\"
+          - name: COUNT
+            value: \"2\"
+---
+"
+    )
+}
+
+/// A HealthCheck that asks `url`.
+fn v3(name: &str, url: &str) -> String {
+    format!(
+        "apiVersion: kuberhealthy.github.io/v2
+kind: HealthCheck
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  timeout: 30s
+  podSpec:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: main
+          image: mirror.local:5000/kuberhealer/http-check@sha256:0123
+          env:
+            - name: CHECK_URL
+              valueFrom: {{configMapKeyRef: {{name: urls, key: web}}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: urls, namespace: shop}}
+data: {{web: \"{url}\"}}
+---
+"
+    )
+}
+
+/// A HealthCheck whose container runs a command of this machine.
+fn script(name: &str, command: &str) -> String {
+    format!(
+        "apiVersion: kuberhealthy.github.io/v2
+kind: HealthCheck
+metadata: {{name: {name}}}
+spec:
+  timeout: 30s
+  podSpec:
+    spec:
+      restartPolicy: Never
+      containers:
+        - {{name: main, image: busybox, command: [sh, -c, '{command}']}}
+---
+"
+    )
+}
+
+#[test]
+fn both_lines_pass() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("http://{}/", web("200 OK"));
+    let file = write(
+        &directory,
+        "good.yaml",
+        &(v2("web", &url) + &v3("web", &url)),
+    );
+    let ran = ran(&["run", &file]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stdout.contains("kuberhealthy/web  v2    passed"),
+        "{ran:?}"
+    );
+    assert!(
+        ran.stdout.contains("shop/web          v3    passed"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.ends_with("2 passed, 0 failed\n"), "{ran:?}");
+    for line in ["running  kuberhealthy/web (v2)", "passed   shop/web (v3)"] {
+        assert!(ran.stderr.contains(line), "{line} in {ran:?}");
+    }
+    assert!(
+        !format!("{ran:?}").contains("\\u{1b}"),
+        "plain elsewhere than on a terminal: {ran:?}"
+    );
+}
+
+#[test]
+fn failures_are_told_as_json_and_junit() {
+    let directory = tempfile::tempdir().unwrap();
+    let bad = format!("http://{}/", web("503 Service Unavailable"));
+    let files = [
+        write(&directory, "v2.yaml", &v2("web", &bad)),
+        write(
+            &directory,
+            "v3.yaml",
+            &(v3("web", &bad) + &script("silent", "exit 3")),
+        ),
+    ];
+    let json = ran(&["run", &files[0], &files[1], "-o", "json"]);
+    assert_eq!(json.code, Some(1), "{json:?}");
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (&value["passed"], &value["failed"]),
+        (&0.into(), &3.into()),
+        "{value:#}"
+    );
+    for (nth, (namespace, finding)) in [
+        ("kuberhealthy", "503"),
+        ("shop", "503"),
+        ("default", "exited with code 3"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let check = &value["checks"][nth];
+        assert_eq!(check["namespace"], namespace, "{value:#}");
+        assert_eq!(check["verdict"], "failed", "{value:#}");
+        assert!(
+            check["errors"][0].as_str().unwrap().contains(finding),
+            "{value:#}"
+        );
+    }
+
+    let junit = ran(&["run", &files[0], "--output", "junit"]);
+    assert_eq!(junit.code, Some(1), "{junit:?}");
+    let document = roxmltree::Document::parse(&junit.stdout).unwrap();
+    let case = document
+        .descendants()
+        .find(|node| node.has_tag_name("testcase"))
+        .unwrap();
+    assert_eq!(case.attribute("name"), Some("web"));
+    let failure = case.first_element_child().unwrap();
+    assert!(
+        failure.attribute("message").unwrap().contains("503"),
+        "{}",
+        junit.stdout
+    );
+}
+
+#[test]
+fn what_cannot_run_here_is_said_and_the_rest_runs() {
+    let url = format!("http://{}/", web("200 OK"));
+    let foreign =
+        v2("foreign", &url).replace("kuberhealthy/http-check:v1.5.1", "example.org/own:1");
+    let secret = v3("secret", &url).replace("configMapKeyRef", "secretKeyRef");
+    let ran = ran_with_input(
+        &["run", "-", "-o", "json"],
+        &(foreign + &secret + &v2("web", &url)),
+    );
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let value: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let told = |nth: usize| {
+        value["checks"][nth]["errors"][0]
+            .as_str()
+            .unwrap_or_default()
+    };
+    assert!(
+        told(0).contains("image example.org/own:1 cannot run on this machine"),
+        "{value:#}"
+    );
+    assert!(
+        told(1).contains("CHECK_URL") && told(1).contains("Secret shop/urls"),
+        "{value:#}"
+    );
+    assert_eq!(value["checks"][0]["verdict"], "not run");
+    assert_eq!(value["checks"][2]["verdict"], "passed", "{value:#}");
+}
+
+#[test]
+fn variables_can_be_given() {
+    let url = format!("http://{}/", web("200 OK"));
+    let secret = v3("secret", "http://127.0.0.1:9/").replace("configMapKeyRef", "secretKeyRef");
+    let ran = ran_with_input(&["run", "-", "--env", &format!("CHECK_URL={url}")], &secret);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn unusable_manifests_say_where_and_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = v2("web", "http://127.0.0.1/");
+    let cases = [
+        (
+            "unknown-kind.yaml",
+            good.replace("KuberhealthyCheck", "KuberhealthyThing"),
+            ":2:7: document 1: kind: expected KuberhealthyCheck",
+        ),
+        (
+            "no-pod-spec.yaml",
+            good.replace("podSpec", "pod"),
+            ": spec.podSpec: expected the checker pod's spec, found none, in a mapping with runInterval, timeout, pod",
+        ),
+        (
+            "duration.yaml",
+            good.replace("30s", "30"),
+            ":8:12: document 1: spec.timeout: expected a duration such as 30s, 5m or 1m30s, found the number 30",
+        ),
+        (
+            "no-containers.yaml",
+            good.replace(
+                "containers:\n      - name: main\n",
+                "containers: []\n    x:\n      - name: main\n",
+            ),
+            ": spec.podSpec.containers: expected a list of at least one container, found an empty list",
+        ),
+        (
+            "broken.yaml",
+            good.replace("metadata:", "metadata: ["),
+            ": document 1: expected YAML, found: ",
+        ),
+        (
+            "empty.yaml",
+            String::new(),
+            ": expected at least one KuberhealthyCheck or HealthCheck, found an empty file",
+        ),
+    ];
+    for (name, text, told) in cases {
+        let file = write(&directory, name, &text);
+        let ran = ran(&["run", &file]);
+        assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
+        assert!(
+            ran.stderr.starts_with(&format!("khctl run: {file}")),
+            "{name}: {ran:?}"
+        );
+        assert!(
+            ran.stderr.contains(told),
+            "{name}: expected {told:?} in {}",
+            ran.stderr
+        );
+        assert_eq!(ran.stdout, "", "{name}");
+    }
+    let missing = ran(&["run", "/nowhere/x.yaml"]);
+    assert_eq!(missing.code, Some(2), "{missing:?}");
+    assert!(
+        missing
+            .stderr
+            .contains("/nowhere/x.yaml: expected a file that can be read"),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn ctrl_c_stops_every_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let pid_file = directory.path().join("pid");
+    let command = format!("echo $$ > {}; exec sleep 600", pid_file.display());
+    let file = write(&directory, "slow.yaml", &script("slow", &command));
+    let child = khctl(&["run", &file])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + LIMIT;
+    let pid = loop {
+        match std::fs::read_to_string(&pid_file) {
+            Ok(pid) if pid.ends_with('\n') => break pid.trim().to_owned(),
+            _ => assert!(Instant::now() < until, "the container never started"),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(Instant::now() < until, "process {pid} outlived khctl");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
