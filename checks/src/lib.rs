@@ -82,11 +82,10 @@ impl Check {
     }
 
     fn bare_command(&self) -> Command {
-        (self.augment)(
-            Command::new(self.name)
-                .about(self.about)
-                .version(env!("CARGO_PKG_VERSION")),
-        )
+        // The text on the struct of options would take the place of what the check says of itself.
+        (self.augment)(Command::new(self.name))
+            .about(self.about)
+            .version(env!("CARGO_PKG_VERSION"))
     }
 
     /// Every option, in the order of `--help`.

@@ -15,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 pub use verify::{ChainLog, Expiring, date};
 
 use crate::cli::ConfigError;
-use crate::values::{BadValue, Switch, read_file};
+use crate::values::{BadValue, Switch, UpTo, read_file};
 
 /// Options of every check that can speak TLS.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,7 +44,7 @@ pub struct TlsArgs {
     pub tls_max_version: TlsVersion,
     /// Days that the server's certificate, and those it depends on, must stay valid
     #[arg(long, value_name = "DAYS")]
-    pub min_cert_days: Option<u16>,
+    pub min_cert_days: Option<UpTo<36_500>>,
 }
 
 /// Certificates from a PEM file.
@@ -234,11 +234,6 @@ impl Tls {
             .map(|name| name.0.as_str())
     }
 
-    /// Days that certificates must stay valid.
-    pub fn min_days(&self) -> Option<u16> {
-        self.args.min_cert_days
-    }
-
     fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
         if let Some(roots) = self.roots.get() {
             return Ok(Arc::clone(roots));
@@ -281,7 +276,7 @@ impl Tls {
         let verifier = verify::Verifier {
             inner,
             algorithms: self.provider.signature_verification_algorithms,
-            min_days: self.args.min_cert_days,
+            min_days: self.args.min_cert_days.map(|days| days.0),
             log: purpose.log,
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))

@@ -68,6 +68,21 @@ impl FromStr for AtLeastOne {
     }
 }
 
+/// A whole number from 0 to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpTo<const MAX: u32>(pub u32);
+
+impl<const MAX: u32> FromStr for UpTo<MAX> {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<UpTo<MAX>, BadValue> {
+        match text.trim().parse::<u32>() {
+            Ok(n) if n <= MAX => Ok(UpTo(n)),
+            _ => Err(BadValue(format!("expected a whole number from 0 to {MAX}"))),
+        }
+    }
+}
+
 /// A share of probes in percent, 1 to 100. Zero means 100, as in the official check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Percent(pub u32);
@@ -496,6 +511,8 @@ mod tests {
         for text in ["-1", "abc", "", "1.5", "99999999999"] {
             assert!(text.parse::<Count>().is_err(), "{text}");
         }
+        assert_eq!("9".parse(), Ok(UpTo::<9>(9)));
+        assert!("10".parse::<UpTo<9>>().is_err());
         for text in ["101", "-1", "abc", ""] {
             assert!(text.parse::<Percent>().is_err(), "{text}");
         }

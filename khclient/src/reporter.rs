@@ -1,7 +1,8 @@
 //! Delivers a verdict: one attempt at a time, until the server has answered for good or the time is up.
 
 use std::error::Error;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -73,7 +74,7 @@ pub enum Undelivered {
 /// The clients made so far. One for https is made when first needed, because it may have to load certificates.
 #[derive(Debug)]
 struct Clients {
-    ca_file: Option<std::path::PathBuf>,
+    ca_file: Option<PathBuf>,
     connect: Duration,
     plain: Option<Client>,
     tls: Option<Client>,
@@ -309,7 +310,7 @@ fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
         return matches!(tls, rustls::Error::InvalidCertificate(_));
     }
     let wrapped = error
-        .downcast_ref::<std::io::Error>()
+        .downcast_ref::<io::Error>()
         .and_then(|error| error.get_ref());
     match wrapped {
         Some(wrapped) => is_untrusted(wrapped),

@@ -8,6 +8,9 @@ use url::Url;
 /// The most characters a message may have.
 pub(crate) const MAX_CHARS: usize = 300;
 
+/// The most of a text that is looked at, in bytes, and of a single word, in characters.
+const MAX_READ: usize = 8192;
+
 /// What stands in for a credential.
 const HIDDEN: &str = "***";
 
@@ -38,6 +41,19 @@ pub(crate) fn clean(text: &str) -> String {
 /// );
 /// ```
 pub fn redact_urls(text: &str) -> String {
+    let mut text = text.to_owned();
+    loop {
+        // Hiding a value can move the end of what looks like a host name, so this goes on until nothing is left to hide.
+        // It ends because each round that changes anything leaves fewer characters that are not asterisks.
+        let redacted = redact_queries(&redact_userinfo(&text));
+        if redacted == text {
+            return redacted;
+        }
+        text = redacted;
+    }
+}
+
+fn redact_userinfo(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {
@@ -52,7 +68,7 @@ pub fn redact_urls(text: &str) -> String {
         };
     }
     out.push_str(rest);
-    redact_queries(&out)
+    out
 }
 
 /// The address for messages: no credentials, no query, no fragment.
@@ -66,15 +82,19 @@ pub(crate) fn shown_url(url: &Url) -> String {
     clean(shown.as_str())
 }
 
-/// Control and invisible characters become spaces, runs of white space one space.
+/// Control and invisible characters become spaces, runs of white space one space. Stops at the end of a word once there
+/// is far more than a message can hold, so that cleaning a huge text costs little.
 fn one_line(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(4 * MAX_CHARS));
+    let mut out = String::new();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c));
     for word in words.filter(|word| !word.is_empty()) {
+        if out.len() > MAX_READ {
+            break;
+        }
         if !out.is_empty() {
             out.push(' ');
         }
-        out.push_str(word);
+        out.extend(word.chars().take(MAX_READ));
     }
     out
 }
@@ -181,6 +201,10 @@ mod tests {
             ("https://h/?SIG=xyz#top", "https://h/?SIG=***#top"),
             ("https://h/?signal=green", "https://h/?signal=green"),
             ("what is token=1? no URL", "what is token=1? no URL"),
+            (
+                "http://h/?u=http://b&token=/&@x",
+                "http://h/?u=http://***@x",
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(redact_urls(text), expected);

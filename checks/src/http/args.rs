@@ -83,7 +83,7 @@ pub(super) struct ScheduleArgs {
     pub(super) passing_percent: Percent,
     /// Times to try a failing probe again before it counts as failed
     #[arg(long, value_name = "N", default_value = "0")]
-    pub(super) retries: u16,
+    pub(super) retries: UpTo<1000>,
     /// Pause before trying again
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     pub(super) retry_delay: Span,
@@ -137,7 +137,7 @@ pub(super) struct RequestArgs {
     pub(super) bearer_token_file: Option<FileText>,
     /// Redirects to follow; 0 judges the first answer
     #[arg(long, value_name = "N", default_value = "10")]
-    pub(super) max_redirects: u8,
+    pub(super) max_redirects: UpTo<100>,
 }
 
 /// What the answer must be.

@@ -49,7 +49,7 @@ pub(super) struct Expectations {
     max_body: Size,
     require_tls: bool,
     version: HttpVersion,
-    min_days: Option<u16>,
+    min_days: Option<u32>,
 }
 
 impl Expectations {
@@ -83,7 +83,7 @@ impl Expectations {
             max_body: max_body_size,
             require_tls: require_tls.0,
             version: args.connection.http_version,
-            min_days: args.tls.min_cert_days,
+            min_days: args.tls.min_cert_days.map(|days| days.0),
         };
         if args.request.request_type.0 == reqwest::Method::HEAD && expectations.judges_body() {
             let message = "an answer to HEAD has no body, so nothing can be expected of it";

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::args::ScheduleArgs;
 use crate::cli::ConfigError;
+use crate::values::Span;
 
 /// The schedule of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl From<&ScheduleArgs> for Schedule {
             count: args.count.0,
             pause: args.seconds.0,
             percent: args.passing_percent.0,
-            retries: args.retries.into(),
+            retries: args.retries.0,
             retry_delay: args.retry_delay.0,
             timeout: args.timeout_duration.0,
             concurrency: args.concurrency.0,
@@ -48,7 +49,7 @@ impl Schedule {
     /// The pauses alone: what a run takes if every probe passes in no time.
     pub(super) fn shortest(&self, targets: usize) -> Duration {
         let rounds = targets.div_ceil(self.concurrency).max(1);
-        let pauses = u64::from(self.count.saturating_sub(1)) * rounds as u64;
+        let pauses = u64::from(self.count.saturating_sub(1)).saturating_mul(rounds as u64);
         self.pause
             .saturating_mul(u32::try_from(pauses).unwrap_or(u32::MAX))
     }
@@ -59,7 +60,8 @@ impl Schedule {
     ///
     /// [`ConfigError`] that names `SECONDS`. It does not tell the time left, which is another in every run.
     pub(super) fn fits(&self, targets: usize, remaining: Duration) -> Result<(), ConfigError> {
-        if self.shortest(targets) < remaining {
+        let shortest = self.shortest(targets);
+        if shortest.is_zero() || shortest < remaining {
             return Ok(());
         }
         let mut message = format!(
@@ -70,11 +72,14 @@ impl Schedule {
             message += &format!(" and CONCURRENCY=\"{}\"", self.concurrency);
         }
         message += ": probe less often, or give the check a longer timeout";
-        Err(ConfigError::value(
-            "SECONDS",
-            &crate::values::Span(self.pause).to_string(),
-            message,
-        ))
+        let pause = Span(self.pause).to_string();
+        let seconds = self.pause.subsec_nanos() == 0;
+        let pause = if seconds {
+            pause.trim_end_matches('s')
+        } else {
+            &pause
+        };
+        Err(ConfigError::value("SECONDS", pause, message))
     }
 }
 
@@ -202,7 +207,7 @@ mod tests {
         let error = schedule(5, 100).fits(1, s(40)).unwrap_err().to_string();
         assert!(
             error.starts_with(
-                "configuration: SECONDS=\"10s\": does not fit before the deadline with COUNT=\"5\""
+                "configuration: SECONDS=\"10\": does not fit before the deadline with COUNT=\"5\""
             ),
             "{error}"
         );

@@ -64,7 +64,7 @@ pub(super) struct Sender {
     secrets: HeaderMap,
     host: Option<HostHeader>,
     /// Redirects to follow.
-    pub(super) max_redirects: u8,
+    pub(super) max_redirects: u32,
     version: HttpVersion,
     /// Addresses to use.
     pub(super) family: IpFamily,
@@ -139,7 +139,7 @@ impl Sender {
                 headers,
                 secrets,
                 host: request.host_header.clone(),
-                max_redirects: request.max_redirects,
+                max_redirects: request.max_redirects.0,
                 version: connection.http_version,
                 family: connection.ip_family,
                 resolve_to: connection.resolve_to.map(|address| address.0),

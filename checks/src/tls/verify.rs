@@ -46,7 +46,7 @@ impl ChainLog {
 pub(super) struct Verifier {
     pub(super) inner: Option<Arc<WebPkiServerVerifier>>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
-    pub(super) min_days: Option<u16>,
+    pub(super) min_days: Option<u32>,
     pub(super) log: ChainLog,
 }
 
@@ -58,7 +58,7 @@ impl Verifier {
         name: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
-        days: u16,
+        days: u32,
     ) -> Option<Expiring> {
         let limit = now.as_secs() + u64::from(days) * DAY;
         let expiring = |until: Option<u64>, intermediate| Expiring {
