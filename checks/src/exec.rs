@@ -57,7 +57,7 @@ struct Command {
     argv: Vec<String>,
     expected: Expected,
     timeout: Duration,
-    retries: u16,
+    retries: u32,
     retry_delay: Duration,
     log: When,
 }
@@ -187,7 +187,7 @@ impl Command {
                 quote: args.log.exec_quote.0,
             },
             timeout: args.schedule.timeout_duration.0,
-            retries: args.schedule.retries,
+            retries: args.schedule.retries.0,
             retry_delay: args.schedule.retry_delay.0,
             log: args.log.exec_log,
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -75,6 +75,25 @@ impl Cluster {
     ///
     /// [`ClusterError::File`] if the CA file cannot be used.
     pub fn connect(access: Access, until: Option<Instant>) -> Result<Cluster, ClusterError> {
+        Cluster::build(access, until, |builder| builder)
+    }
+
+    /// As [`Cluster::connect`], for [`Cluster::web_socket`]: only a connection of HTTP/1.1 can be upgraded, and only a
+    /// fresh one cannot be closed for its age in that moment, when nobody could tell whether the request had arrived.
+    pub(crate) fn connect_for_upgrades(
+        access: Access,
+        until: Option<Instant>,
+    ) -> Result<Cluster, ClusterError> {
+        Cluster::build(access, until, |builder| {
+            builder.http1_only().pool_max_idle_per_host(0)
+        })
+    }
+
+    fn build(
+        access: Access,
+        until: Option<Instant>,
+        adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Cluster, ClusterError> {
         khclient::install_crypto_provider();
         let mut certificates = Vec::new();
         if access.url.scheme() == "https" {
@@ -89,15 +108,14 @@ impl Cluster {
                 return Err(file("no certificates in it".to_owned()));
             }
         }
-        let client = Client::builder()
+        let builder = Client::builder()
             .user_agent(crate::USER_AGENT)
             .tls_certs_only(certificates)
             // The API server is next door; a proxy for the internet cannot reach it.
             .no_proxy()
-            // Only a connection of HTTP/1.1 can be upgraded to a WebSocket.
-            .http1_only()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(ONE_REQUEST)
+            .timeout(ONE_REQUEST);
+        let client = adjust(builder)
             .build()
             .map_err(|error| ClusterError::Unreachable(describe(&error)))?;
         Ok(Cluster {

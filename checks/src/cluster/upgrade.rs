@@ -34,7 +34,7 @@ pub(crate) enum Answered {
 
 impl Cluster {
     /// Asks for a WebSocket (RFC 6455) at the path of `segments`, the first of which is a group such as `api/v1`. It speaks
-    /// one of `protocols`, which are offered in this order. The answer is waited for as long as `patience`.
+    /// one of `protocols`, which are offered in this order. Needs [`Cluster::connect_for_upgrades`]. The answer is waited for as long as `patience`.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use super::env::{NamePatterns, Variable};
 use super::log::When;
 use crate::cli::Names;
 use crate::pods::PodArgs;
-use crate::values::{AtLeastOne, Pattern, PositiveSpan, Span, Switch};
+use crate::values::{AtLeastOne, Pattern, PositiveSpan, Span, Switch, UpTo};
 
 pub(super) const NAMES: Names = Names {
     official: &[],
@@ -76,7 +76,7 @@ pub(super) struct ScheduleArgs {
     pub(super) exec_kill_after: Span,
     /// Times to run a failing command again before it counts as failed
     #[arg(long, value_name = "N", default_value = "0")]
-    pub(super) retries: u16,
+    pub(super) retries: UpTo<1000>,
     /// Pause before running it again
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     pub(super) retry_delay: Span,

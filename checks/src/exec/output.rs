@@ -307,7 +307,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_log_has_both_ends(pieces in proptest::collection::vec(proptest::collection::vec(b'a'..b'z', 0..9000), 0..8)) {
+        fn the_log_has_both_ends(pieces in proptest::collection::vec(proptest::collection::vec(b'a'..=b'z', 0..9000), 0..8)) {
             let mut transcript = Transcript::default();
             pieces.iter().for_each(|piece| transcript.push(piece));
             let all = String::from_utf8(pieces.concat()).unwrap();

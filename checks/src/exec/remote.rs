@@ -65,7 +65,7 @@ pub(super) async fn run(
     context: &Context,
     until: Option<Instant>,
 ) -> Report {
-    let cluster = match access.and_then(|access| Cluster::connect(access, until)) {
+    let cluster = match access.and_then(|access| Cluster::connect_for_upgrades(access, until)) {
         Ok(cluster) => cluster,
         Err(error) => return Report::failed([error]),
     };

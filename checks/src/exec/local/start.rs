@@ -121,7 +121,6 @@ fn explain(error: &io::Error, program: &Path) -> String {
         Some(Errno::EAGAIN) => "too many processes".to_owned(),
         Some(Errno::ENOMEM) => "not enough memory".to_owned(),
         Some(Errno::EMFILE | Errno::ENFILE) => "too many open files".to_owned(),
-        Some(Errno::ELOOP) => "too many symbolic links".to_owned(),
         Some(errno) => errno.desc().to_ascii_lowercase(),
         None => shorten(&error.to_string(), 80),
     };
@@ -149,6 +148,9 @@ fn io_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
+            "too many symbolic links".to_owned()
+        }
         io::ErrorKind::NotADirectory => "a part of the path is not a directory".to_owned(),
         _ => error
             .raw_os_error()
