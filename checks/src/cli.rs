@@ -193,9 +193,9 @@ fn config_error(error: &clap::Error, names: Names) -> ConfigError {
     let reason = std::error::Error::source(error).map(ToString::to_string);
     match error.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
-            let reason = reason.unwrap_or_else(|| "expected another value".to_owned());
+            let reason = reason.unwrap_or_else(|| "expected a value".to_owned());
             let value = text(ContextKind::InvalidValue).unwrap_or_default();
-            match names.secret.contains(&env.as_str()) {
+            match value.is_empty() || names.secret.contains(&env.as_str()) {
                 true => ConfigError::of(&env, reason),
                 false => ConfigError::value(&env, &value, reason),
             }

@@ -35,7 +35,10 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
             None => error.source(),
         };
     }
-    reset.map_or_else(|| shorten(&redact_urls(&unknown), 120), str::to_owned)
+    match (reset, library_words(&unknown)) {
+        (_, Some(words)) | (Some(words), None) => words.to_owned(),
+        (None, None) => shorten(&redact_urls(&unknown), 120),
+    }
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<String> {
@@ -84,6 +87,27 @@ fn hyper_words(error: &hyper::Error) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Errors of h2 and of hyper-util's proxy tunnels, whose types are not public, by their texts.
+fn library_words(text: &str) -> Option<&'static str> {
+    const WORDS: &[(&str, &str)] = &[
+        (
+            "frame with invalid size",
+            "the server does not speak HTTP/2",
+        ),
+        (
+            "tunnel error: proxy authorization required",
+            "the proxy requires credentials",
+        ),
+        (
+            "tunnel error: unsuccessful",
+            "the proxy refused the connection",
+        ),
+        ("tunnel error", "the proxy did not connect"),
+    ];
+    let known = WORDS.iter().find(|(part, _)| text.contains(part));
+    known.map(|(_, words)| *words)
 }
 
 fn tls_words(error: &rustls::Error) -> String {
@@ -182,6 +206,9 @@ pub fn shorten(text: &str, limit: usize) -> String {
     short
 }
 
+/// A message holds 300 characters, and what is wrong with a URL matters more than its end.
+const LONGEST_URL: usize = 150;
+
 /// A URL as findings show it: without credentials, without values of query parameters that look like secrets.
 pub fn shown_url(url: &Url) -> String {
     let mut shown = url.clone();
@@ -189,7 +216,7 @@ pub fn shown_url(url: &Url) -> String {
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     shown.set_fragment(None);
-    redact_urls(shown.as_str())
+    shorten(&redact_urls(shown.as_str()), LONGEST_URL)
 }
 
 #[cfg(test)]

@@ -10,11 +10,14 @@
 mod args;
 mod assert;
 mod connector;
+mod credentials;
+mod headers;
 mod json;
 mod plan;
 mod probe;
 mod proxy;
 mod request;
+mod route;
 mod values;
 
 use std::net::SocketAddr;
@@ -82,16 +85,17 @@ impl Plan {
         let lists = args.check_url.iter().chain(&args.target_url);
         let mut targets: Vec<Target> = Vec::new();
         for url in lists.flat_map(|list| &list.0) {
-            if let Some(Err(error)) = sender.as_ref().map(|sender| sender.accepts(url)) {
+            let target = Target {
+                url: url.clone(),
+                subject: None,
+                direct: false,
+            };
+            if let Some(Err(error)) = sender.as_ref().map(|sender| sender.accepts(&target)) {
                 errors.push(error);
             }
             // The same URL in CHECK_URL and TARGET_URL is one target.
-            if !targets.iter().any(|target| target.url == *url) {
-                targets.push(Target {
-                    url: url.clone(),
-                    subject: None,
-                    direct: false,
-                });
+            if !targets.iter().any(|other| other.url == target.url) {
+                targets.push(target);
             }
         }
         let access = args

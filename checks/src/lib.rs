@@ -15,6 +15,7 @@ use khclient::{Context, Report, RunEnv};
 
 pub mod cli;
 pub mod cluster;
+pub mod dependency;
 pub mod describe;
 pub mod dns;
 pub mod exec;
@@ -59,7 +60,7 @@ pub struct Check {
 }
 
 /// Every check there is.
-pub static CHECKS: &[&Check] = &[&http::CHECK, &exec::CHECK];
+pub static CHECKS: &[&Check] = &[&http::CHECK, &dependency::CHECK, &exec::CHECK];
 
 /// The check called `name`, with or without `-check` at its end.
 pub fn find(name: &str) -> Option<&'static Check> {
@@ -96,7 +97,8 @@ impl Check {
     /// Runs the check with the arguments and the environment of this process.
     pub fn main(&'static self) -> ExitCode {
         self.run(std::env::args_os().skip(1).collect(), &|name| {
-            std::env::var(name).ok()
+            // What is not UTF-8 is passed on too, for its option to refuse it.
+            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         })
     }
 

@@ -3,13 +3,20 @@
 //! Each type is a `FromStr` whose error says what was expected; [`crate::cli`] adds the name of the option and the
 //! value. Types that name a file read it while parsing, so a file that cannot be read is answered the same way.
 
+mod family;
+mod file;
+mod pattern;
+mod status;
+
 use std::fmt;
-use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use regex::Regex;
+pub use family::IpFamily;
+pub use file::FileText;
+pub(crate) use file::read_file;
+pub use pattern::Pattern;
+pub use status::StatusSet;
 
 /// Why a value was refused: what was expected instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -230,202 +237,6 @@ impl fmt::Display for Size {
     }
 }
 
-/// HTTP status codes that are accepted: a list of codes, ranges and classes (`200,204,300-399`, `2xx`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusSet {
-    ranges: Vec<RangeInclusive<u16>>,
-}
-
-impl StatusSet {
-    /// Whether `status` is accepted.
-    pub fn contains(&self, status: u16) -> bool {
-        self.ranges.iter().any(|range| range.contains(&status))
-    }
-}
-
-impl FromStr for StatusSet {
-    type Err = BadValue;
-
-    /// `0` alone means 200, as in the official check.
-    fn from_str(text: &str) -> Result<StatusSet, BadValue> {
-        let wrong =
-            || BadValue::expected("status codes from 100 to 599, such as 200,204,300-399 or 2xx");
-        let code = |text: &str| match text.trim().parse::<u16>() {
-            Ok(code) if (100..=599).contains(&code) => Ok(code),
-            _ => Err(wrong()),
-        };
-        if text.trim() == "0" {
-            return Ok(StatusSet {
-                ranges: vec![200..=200],
-            });
-        }
-        let ranges = text
-            .split(',')
-            .map(|part| {
-                let part = part.trim();
-                if let Some(class) = part.strip_suffix("xx").or_else(|| part.strip_suffix("XX")) {
-                    let first = code(&format!("{class}00"))?;
-                    return Ok(first..=first + 99);
-                }
-                let (from, to) = part.split_once('-').unwrap_or((part, part));
-                let (from, to) = (code(from)?, code(to)?);
-                if from > to {
-                    Err(wrong())
-                } else {
-                    Ok(from..=to)
-                }
-            })
-            .collect::<Result<Vec<_>, BadValue>>()?;
-        Ok(StatusSet { ranges })
-    }
-}
-
-impl fmt::Display for StatusSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, range) in self.ranges.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            match (range.start(), range.end()) {
-                (from, to) if from == to => write!(f, "{comma}{from}")?,
-                (from, to) => write!(f, "{comma}{from}-{to}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Which addresses of a name are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IpFamily {
-    /// All of them, in the order the resolver gives.
-    Any,
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-    /// IPv4 first, then IPv6.
-    PreferV4,
-    /// IPv6 first, then IPv4.
-    PreferV6,
-}
-
-impl IpFamily {
-    /// The addresses that may be used, in the order in which to try them.
-    pub fn order<T>(self, mut all: Vec<T>, ip: impl Fn(&T) -> IpAddr) -> Vec<T> {
-        match self {
-            IpFamily::Any => {}
-            IpFamily::V4 => all.retain(|a| ip(a).is_ipv4()),
-            IpFamily::V6 => all.retain(|a| ip(a).is_ipv6()),
-            IpFamily::PreferV4 => all.sort_by_key(|a| ip(a).is_ipv6()),
-            IpFamily::PreferV6 => all.sort_by_key(|a| ip(a).is_ipv4()),
-        }
-        all
-    }
-}
-
-impl FromStr for IpFamily {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<IpFamily, BadValue> {
-        Ok(match text.trim().to_ascii_lowercase().as_str() {
-            "any" => IpFamily::Any,
-            "4" | "ip4" | "ipv4" => IpFamily::V4,
-            "6" | "ip6" | "ipv6" => IpFamily::V6,
-            "prefer-4" => IpFamily::PreferV4,
-            "prefer-6" => IpFamily::PreferV6,
-            _ => return Err(BadValue::expected("any, 4, 6, prefer-4 or prefer-6")),
-        })
-    }
-}
-
-impl fmt::Display for IpFamily {
-    /// As in "has no IPv4 address".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            IpFamily::V4 => "IPv4",
-            IpFamily::V6 => "IPv6",
-            IpFamily::Any | IpFamily::PreferV4 | IpFamily::PreferV6 => "IP",
-        })
-    }
-}
-
-/// A regular expression, compiled once.
-#[derive(Debug, Clone)]
-pub struct Pattern(pub Regex);
-
-impl FromStr for Pattern {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<Pattern, BadValue> {
-        Regex::new(text).map(Pattern).map_err(|error| {
-            // The last line says what is wrong; those before it draw an arrow under the pattern.
-            let text = error.to_string();
-            let last = text
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            BadValue(format!("expected a regular expression: {last}"))
-        })
-    }
-}
-
-/// The text of a file, read while the options are parsed. Its `Debug` form does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct FileText(pub String);
-
-/// Larger than any token, password or request body that makes sense for a probe, smaller than what would hurt.
-const LARGEST_FILE: u64 = 1 << 20;
-
-impl FromStr for FileText {
-    type Err = BadValue;
-
-    fn from_str(path: &str) -> Result<FileText, BadValue> {
-        let bytes = read_file(path)?;
-        String::from_utf8(bytes)
-            .map(FileText)
-            .map_err(|_| BadValue::expected("a file with UTF-8 text"))
-    }
-}
-
-impl FileText {
-    /// The text without the line end that editors and `kubectl create secret --from-file` leave behind.
-    pub fn trimmed(&self) -> &str {
-        self.0.trim_end_matches(['\r', '\n'])
-    }
-}
-
-impl fmt::Debug for FileText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FileText({} bytes)", self.0.len())
-    }
-}
-
-pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, BadValue> {
-    use std::io::Read;
-    let cannot = |error: std::io::Error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-            _ => error.to_string(),
-        };
-        BadValue(format!("expected a file that can be read: {reason}"))
-    };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path.trim()).map_err(cannot)?;
-    // A FIFO or a device would block or never end.
-    if !file.metadata().map_err(cannot)?.is_file() {
-        return Err(BadValue::expected("a regular file"));
-    }
-    file.take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(BadValue::expected("a file of at most 1MiB"));
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -481,29 +292,6 @@ mod tests {
     }
 
     #[test]
-    fn status_sets_hold_codes_ranges_and_classes() {
-        let set: StatusSet = "200, 204,300-399,5xx".parse().unwrap();
-        for (status, expected) in [
-            (200, true),
-            (201, false),
-            (204, true),
-            (300, true),
-            (399, true),
-            (400, false),
-            (599, true),
-        ] {
-            assert_eq!(set.contains(status), expected, "{status}");
-        }
-        assert_eq!(set.to_string(), "200,204,300-399,500-599");
-        assert_eq!("0".parse::<StatusSet>().unwrap().to_string(), "200");
-        for text in [
-            "", "abc", "99", "600", "200,", "399-300", "6xx", "200-", "-200", "1000",
-        ] {
-            assert!(text.parse::<StatusSet>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn zero_has_the_official_meaning() {
         assert_eq!("0".parse::<Count>(), Ok(Count(1)));
         assert_eq!("0".parse::<Percent>(), Ok(Percent(100)));
@@ -534,39 +322,5 @@ mod tests {
         }
         assert_eq!(Size(4 << 20).to_string(), "4MiB");
         assert_eq!(Size(1000).to_string(), "1000 bytes");
-    }
-
-    #[test]
-    fn families_filter_and_order() {
-        let all: Vec<IpAddr> = vec!["::1".parse().unwrap(), "127.0.0.1".parse().unwrap()];
-        let order = |family: &str| {
-            let family: IpFamily = family.parse().unwrap();
-            family
-                .order(all.clone(), |ip| *ip)
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(order("any"), ["::1", "127.0.0.1"]);
-        assert_eq!(order("4"), ["127.0.0.1"]);
-        assert_eq!(order("ipv6"), ["::1"]);
-        assert_eq!(order("prefer-4"), ["127.0.0.1", "::1"]);
-        assert_eq!(order("prefer-6"), ["::1", "127.0.0.1"]);
-        assert!("5".parse::<IpFamily>().is_err());
-    }
-
-    #[test]
-    fn files_are_read_and_bounded() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("token");
-        std::fs::write(&path, "secret\n").unwrap();
-        let text: FileText = path.to_str().unwrap().parse().unwrap();
-        assert_eq!(text.trimmed(), "secret");
-        assert!(!format!("{text:?}").contains("secret"));
-        let missing = "/nowhere/at-all".parse::<FileText>().unwrap_err();
-        assert_eq!(missing.0, "expected a file that can be read: no such file");
-        assert!(dir.path().to_str().unwrap().parse::<FileText>().is_err());
-        std::fs::write(&path, vec![b'x'; (LARGEST_FILE + 1) as usize]).unwrap();
-        assert!(path.to_str().unwrap().parse::<FileText>().is_err());
     }
 }

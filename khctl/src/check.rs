@@ -38,13 +38,13 @@ fn run(words: Vec<OsString>) -> ExitCode {
 
 /// The built-in checks as a table.
 fn list(checks: &[&Check], width: Option<usize>, style: Style) -> String {
-    let mut table = Table::new(["CHECK", "REPLACES", "ABOUT"]);
+    let mut table = Table::new(["CHECK", "ABOUT"]);
     for check in checks {
-        table.push([
-            check.name.into(),
-            check.replaces.join(", ").into(),
-            check.about.into(),
-        ]);
+        let about = match check.replaces {
+            [] => check.about.to_owned(),
+            images => format!("{}; replaces {}", check.about, images.join(", ")),
+        };
+        table.push([check.name.into(), about.into()]);
     }
     table.render(width, style)
 }

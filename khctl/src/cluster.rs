@@ -1,19 +1,23 @@
 //! The cluster in this process that `run` and `demo` work in: the sandbox, on loopback, for this user only.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use sandbox::Sandbox;
 use sandbox::api::Api;
-use sandbox::apiserver::{ApiServer, ApiServerOptions, Token};
+use sandbox::apiserver::{ApiServerOptions, Token};
 use sandbox::kuberhealthy::{Speed, v2, v3};
-use sandbox::node::{Image, Images, Node, NodeOptions, PodNetwork};
+use sandbox::node::{Image, Images, NodeOptions, PodNetwork};
 
 /// How a cluster is set up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// What its node can run besides containers with a command.
     pub(crate) images: Images,
+    /// Whether pods may use the API server.
+    pub(crate) api_for_pods: bool,
     /// How many times as fast as in production Kuberhealthy's own waiting times pass.
     pub(crate) speed: u32,
     /// Port of the API server; Kuberhealthy v2 and v3 take the next two. Free ports if `None`.
@@ -31,14 +35,12 @@ pub(crate) fn own_image(args: &[&str]) -> anyhow::Result<Image> {
     Ok(Image::program(std::iter::once(own).chain(args)))
 }
 
-/// API server, node and both lines of Kuberhealthy.
+/// The sandbox and what belongs to it.
 pub(crate) struct Cluster {
-    v3: v3::Kuberhealthy,
-    v2: v2::Kuberhealthy,
-    node: Node,
-    server: ApiServer,
+    sandbox: Sandbox,
     api: Api,
-    /// Holds the kubeconfig and the token, and goes with the cluster.
+    token: String,
+    /// Holds the token and whatever else is to go with the cluster.
     directory: tempfile::TempDir,
     addresses: Addresses,
 }
@@ -47,68 +49,60 @@ impl Cluster {
     /// Starts everything. Only those who can read this user's files can use the API server: it starts processes.
     pub(crate) async fn start(options: Options) -> anyhow::Result<Cluster> {
         let listen = |offset: u16| {
-            // The options keep the sum within a port's range.
+            // The command line keeps the sum within a port's range.
             let port = options.port.map_or(0, |port| port.saturating_add(offset));
             SocketAddr::from((Ipv4Addr::LOCALHOST, port))
         };
-        let token = uuid::Uuid::new_v4().to_string();
-        let server = ApiServer::start(ApiServerOptions {
-            listen: listen(0),
-            tokens: vec![Token {
-                token: token.clone(),
-                user: "khctl".to_owned(),
-                groups: vec!["system:masters".to_owned()],
-            }],
-            ..ApiServerOptions::default()
-        })
-        .await?;
         let directory = tempfile::Builder::new()
             .prefix("khctl-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()
             .context("cannot create a directory for the token of the API server")?;
-        for (name, text) in [(KUBECONFIG, server.kubeconfig()), (TOKEN, token.clone())] {
-            let path = directory.path().join(name);
-            std::fs::write(&path, text)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+        let token = uuid::Uuid::new_v4().to_string();
+        let token_file = write(&directory, "token", &token)?;
+        let mut env = Vec::new();
+        if options.api_for_pods {
+            let path = token_file.to_string_lossy().into_owned();
+            env.push(("KUBE_API_TOKEN_FILE".to_owned(), path));
+        } else {
+            // Empty counts as unset: a check that wants a cluster says so, instead of finding this one empty.
+            let none = |name: &str| (name.to_owned(), String::new());
+            env.extend(["KUBE_API_URL", "KUBERNETES_SERVICE_HOST"].map(none));
         }
-
-        let client = |agent: &str| Api::new(&server.url(), Some(&token), agent);
         let speed = Speed::times(options.speed);
-        let v2 = v2::start(
-            client("kuberhealthy-v2")?,
-            v2::Options {
+        let addresses = Addresses::of_process(std::process::id());
+        let sandbox = Sandbox::start(sandbox::Options {
+            api_server: ApiServerOptions {
+                listen: listen(0),
+                tokens: vec![Token {
+                    token: token.clone(),
+                    user: "khctl".to_owned(),
+                    groups: vec!["system:masters".to_owned()],
+                }],
+                ..ApiServerOptions::default()
+            },
+            node: NodeOptions {
+                images: options.images,
+                env,
+                network: addresses.pods,
+                ..NodeOptions::default()
+            },
+            v2: v2::Options {
                 listen: listen(1),
                 speed,
                 ..v2::Options::default()
             },
-        )
-        .await?;
-        let v3 = v3::start(
-            client("kuberhealthy-v3")?,
-            v3::Options {
+            v3: v3::Options {
                 listen: listen(2),
                 speed,
                 ..v3::Options::default()
             },
-        )
+        })
         .await?;
-        let addresses = Addresses::of_process(std::process::id());
-        let node = Node::start(
-            client("kubelet")?,
-            NodeOptions {
-                images: options.images,
-                network: addresses.pods,
-                ..NodeOptions::default()
-            },
-        )
-        .await?;
-        let api = client("khctl")?;
         Ok(Cluster {
-            v3,
-            v2,
-            node,
-            server,
-            api,
+            api: sandbox.api(),
+            sandbox,
+            token,
             directory,
             addresses,
         })
@@ -119,29 +113,30 @@ impl Cluster {
         &self.api
     }
 
-    /// The node, for the output of containers.
-    pub(crate) fn node(&self) -> &Node {
-        &self.node
+    /// What a container wrote last, oldest first.
+    pub(crate) fn logs(&self, namespace: &str, pod: &str, container: &str) -> Vec<String> {
+        let lines = self.sandbox.node().logs(namespace, pod, container);
+        lines.unwrap_or_default()
     }
 
     /// Base URL of Kuberhealthy v2.
     pub(crate) fn v2_url(&self) -> String {
-        self.v2.url()
+        self.sandbox.v2_url()
     }
 
     /// Base URL of Kuberhealthy v3.
     pub(crate) fn v3_url(&self) -> String {
-        self.v3.url()
+        self.sandbox.v3_url()
     }
 
-    /// File that kubectl can use, until the cluster stops.
-    pub(crate) fn kubeconfig(&self) -> PathBuf {
-        self.directory.path().join(KUBECONFIG)
+    /// The token that the API server accepts.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
-    /// File with the token that the API server accepts.
-    pub(crate) fn token_file(&self) -> PathBuf {
-        self.directory.path().join(TOKEN)
+    /// Writes a file that only this user can read and that goes away with the cluster; returns its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        write(&self.directory, name, text)
     }
 
     /// An address for a Service.
@@ -151,16 +146,16 @@ impl Cluster {
 
     /// Stops everything and waits until every process it had started is gone.
     pub(crate) async fn stop(self) {
-        // Kuberhealthy first, or it would start what the node has just stopped.
-        self.v2.stop();
-        self.v3.stop();
-        self.node.stop().await;
-        self.server.stop().await;
+        self.sandbox.stop().await;
     }
 }
 
-const KUBECONFIG: &str = "kubeconfig";
-const TOKEN: &str = "token";
+/// Writes a file into the directory, which is this user's alone.
+fn write(directory: &tempfile::TempDir, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
 
 /// Loopback addresses for one cluster. Pods listen on ports of their own choice, so two clusters on a machine need
 /// different addresses.

@@ -1,6 +1,7 @@
 //! Colours, for a person at a terminal only.
 
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 
 /// What a piece of text means; the colour follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +74,19 @@ pub(crate) fn print(text: &str) {
 
 /// Columns of the terminal behind standard output; `None` when it is a file or a pipe.
 pub(crate) fn stdout_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+    width(std::io::stdout())
 }
 
 /// Columns of the terminal behind standard error; `None` when it is a file or a pipe.
 pub(crate) fn stderr_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
+    width(std::io::stderr())
+}
+
+/// A terminal that does not tell its size (a serial line, some CI systems) is taken for one of 80 columns.
+fn width(stream: impl IsTerminal + AsFd) -> Option<usize> {
+    stream.is_terminal().then(|| {
+        terminal_size::terminal_size_of(stream).map_or(80, |(width, _)| usize::from(width.0))
+    })
 }
 
 /// Control characters would let the text of a check move the cursor or recolour the screen.
@@ -94,24 +102,20 @@ mod tests {
 
     #[test]
     fn colours_need_a_terminal_and_no_objection() {
-        let cases: [(bool, &[(&str, &str)], bool); 6] = [
-            (true, &[], true),
-            (false, &[], false),
-            (true, &[("NO_COLOR", "1")], false),
-            (true, &[("NO_COLOR", "")], true),
-            (true, &[("TERM", "dumb")], false),
-            (true, &[("TERM", "xterm-256color")], true),
+        let cases = [
+            (true, ("TERM", "xterm-256color"), true),
+            (false, ("TERM", "xterm-256color"), false),
+            (true, ("NO_COLOR", "1"), false),
+            (true, ("NO_COLOR", ""), true),
+            (true, ("TERM", "dumb"), false),
         ];
-        for (terminal, env, coloured) in cases {
-            let lookup = |name: &str| {
-                env.iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| (*value).to_owned())
-            };
+        for (terminal, (key, value), coloured) in cases {
+            let lookup = |name: &str| (name == key).then(|| value.to_owned());
+            let case = format!("{terminal} {key}={value}");
             assert_eq!(
                 Style::decide(terminal, lookup),
                 Style { coloured },
-                "{terminal} {env:?}"
+                "{case}"
             );
         }
     }

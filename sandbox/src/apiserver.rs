@@ -18,6 +18,7 @@ mod openapi;
 mod page;
 mod patch;
 mod query;
+mod rbac;
 mod read;
 mod respond;
 mod route;

@@ -43,6 +43,9 @@ pub(crate) struct TooOld {
     pub(crate) oldest: u64,
 }
 
+/// Objects and the version they are shown at.
+pub(crate) type Listed = (Vec<(Key, Arc<Value>)>, u64);
+
 /// How much the store holds before it refuses or forgets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -93,11 +96,6 @@ impl Store {
         self.lock().version
     }
 
-    /// The oldest version a list or watch can still start from.
-    pub(crate) fn oldest(&self) -> u64 {
-        self.lock().compacted
-    }
-
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<Value>> {
         self.lock().objects.get(key).cloned()
     }
@@ -108,7 +106,7 @@ impl Store {
         collection: &Collection,
         namespace: Option<&str>,
         at: Option<u64>,
-    ) -> Result<(Vec<(Key, Arc<Value>)>, u64), TooOld> {
+    ) -> Result<Listed, TooOld> {
         let inner = self.lock();
         let wanted = |key: &Key| {
             key.collection == *collection
@@ -309,3 +307,6 @@ impl Transaction<'_> {
         object
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use super::error::ClusterError;
 use crate::describe::{describe, shorten};
 
 /// Objects asked for at a time.
-const PAGE: &str = "500";
+const PAGE: u32 = 500;
 /// A page beyond this is no list of objects worth holding.
 const LARGEST_ANSWER: usize = 128 << 20;
 /// Tries of one request before it counts as failed.
@@ -25,19 +25,31 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A kind of object as the API addresses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resource {
+pub struct Resource<'a> {
     /// Path of its group and version, such as `api/v1` or `apis/apps/v1`.
-    pub group: &'static str,
+    pub group: &'a str,
     /// Plural in lower case, such as `pods`.
-    pub plural: &'static str,
+    pub plural: &'a str,
 }
 
-impl Resource {
+impl Resource<'static> {
     /// Pods.
-    pub const PODS: Resource = Resource {
+    pub const PODS: Resource<'static> = Resource {
         group: "api/v1",
         plural: "pods",
     };
+}
+
+impl std::fmt::Display for Resource<'_> {
+    /// As kubectl and roles have it: `pods`, `deployments.apps`; a path if it is none in particular.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let group = self.group.split('/').nth(1).unwrap_or_default();
+        match (self.group.starts_with("apis/"), self.plural) {
+            (_, "") => write!(f, "/{}", self.group),
+            (true, plural) => write!(f, "{plural}.{group}"),
+            (false, plural) => f.write_str(plural),
+        }
+    }
 }
 
 /// A connection to an API server.
@@ -132,16 +144,11 @@ impl Cluster {
     /// Any [`ClusterError`] but those of set-up.
     pub async fn get<T: DeserializeOwned>(
         &self,
-        resource: Resource,
+        resource: Resource<'_>,
         namespace: &str,
         name: &str,
     ) -> Result<T, ClusterError> {
         let what = format!("get {} {namespace}/{name}", resource.plural);
-        let ask = Ask {
-            resource,
-            verb: "get",
-            what: &what,
-        };
         let url = self.url(&[
             resource.group,
             "namespaces",
@@ -149,9 +156,49 @@ impl Cluster {
             resource.plural,
             name,
         ]);
+        self.get_one(url, resource, &what).await
+    }
+
+    /// One object of a kind that has no namespaces.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ClusterError`] but those of set-up.
+    pub async fn get_global<T: DeserializeOwned>(
+        &self,
+        resource: Resource<'_>,
+        name: &str,
+    ) -> Result<T, ClusterError> {
+        let what = format!("get {} {name}", resource.plural);
+        let url = self.url(&[resource.group, resource.plural, name]);
+        self.get_one(url, resource, &what).await
+    }
+
+    /// What is served under `group`, such as `api/v1` or `apis/apps/v1` (an APIResourceList).
+    ///
+    /// # Errors
+    ///
+    /// Any [`ClusterError`] but those of set-up.
+    pub async fn discover<T: DeserializeOwned>(&self, group: &str) -> Result<T, ClusterError> {
+        let what = format!("get /{group}");
+        let whole = Resource { group, plural: "" };
+        self.get_one(self.url(&[group]), whole, &what).await
+    }
+
+    async fn get_one<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        resource: Resource<'_>,
+        what: &str,
+    ) -> Result<T, ClusterError> {
+        let ask = Ask {
+            resource,
+            verb: "get",
+            what,
+        };
         match self.request(url, &ask).await? {
             Answer::Ok(response) => decode(response, &ask).await,
-            Answer::Gone => Err(ClusterError::NotFound(what)),
+            Answer::Gone => Err(ClusterError::NotFound(what.to_owned())),
         }
     }
 
@@ -162,7 +209,22 @@ impl Cluster {
     /// Any [`ClusterError`] but those of set-up.
     pub async fn list<T: DeserializeOwned>(
         &self,
-        resource: Resource,
+        resource: Resource<'_>,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+    ) -> Result<Vec<T>, ClusterError> {
+        self.list_by(PAGE, resource, namespace, selector).await
+    }
+
+    /// The same with pages of another size: smaller ones where objects are large and few of their fields are kept.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ClusterError`] but those of set-up.
+    pub async fn list_by<T: DeserializeOwned>(
+        &self,
+        page: u32,
+        resource: Resource<'_>,
         namespace: Option<&str>,
         selector: Option<&str>,
     ) -> Result<Vec<T>, ClusterError> {
@@ -188,7 +250,7 @@ impl Cluster {
             let mut url = base.clone();
             {
                 let mut query = url.query_pairs_mut();
-                query.append_pair("limit", PAGE);
+                query.append_pair("limit", &page.to_string());
                 if let Some(selector) = selector {
                     query.append_pair("labelSelector", selector);
                 }
@@ -287,7 +349,7 @@ impl Cluster {
 
 /// What is asked for, for errors.
 struct Ask<'a> {
-    resource: Resource,
+    resource: Resource<'a>,
     verb: &'static str,
     what: &'a str,
 }
@@ -297,7 +359,7 @@ impl Ask<'_> {
         ClusterError::Forbidden {
             what: self.what.to_owned(),
             verb: self.verb,
-            resource: self.resource.plural.to_owned(),
+            resource: self.resource.to_string(),
         }
     }
 

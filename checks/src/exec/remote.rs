@@ -1,4 +1,4 @@
-//! A command in running pods, through the API server's exec.
+//! A command in running pods, through the API server's exec. Needs `list` on `pods`, and `get` and `create` on `pods/exec`.
 //!
 //! ```text
 //! pods that run --each, some at a time--> socket (upgrade, WebSocket) --frames--> Output, Outcome

@@ -1,5 +1,6 @@
 //! The options of http-check. Their defaults and meanings are the official checks' where those have them.
 
+use super::headers::{Header, HeaderFile, HeaderRule};
 use super::json::JsonRule;
 use super::values::*;
 use crate::cli::Names;

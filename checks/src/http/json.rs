@@ -11,8 +11,9 @@ use regex::Regex;
 use serde_json::{Number, Value};
 use serde_json_path::JsonPath;
 
+use super::values::Pattern;
 use crate::describe::shorten;
-use crate::values::{BadValue, Pattern};
+use crate::values::BadValue;
 
 /// One assertion.
 #[derive(Debug, Clone)]

@@ -15,6 +15,8 @@ pub(super) struct Proxies {
     http: Option<Url>,
     https: Option<Url>,
     exempt: String,
+    /// Whether PROXY_URL names it.
+    given: bool,
 }
 
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
@@ -41,13 +43,20 @@ impl Proxies {
                 http: Some(url.clone()),
                 https: Some(url.clone()),
                 exempt,
+                given: true,
             },
             ProxyChoice::Environment => Proxies {
                 http: from_env("HTTP_PROXY")?,
                 https: from_env("HTTPS_PROXY")?,
                 exempt: format!("{LOOPBACK},{exempt}"),
+                given: false,
             },
         })
+    }
+
+    /// Whether PROXY_URL names one, which is then not to be passed by.
+    pub(super) fn given(&self) -> bool {
+        self.given
     }
 
     /// Whether there is none for URLs of this scheme.

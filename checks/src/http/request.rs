@@ -4,23 +4,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use khclient::{Finding, Subject};
-use percent_encoding::percent_decode_str;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap,
-    HeaderValue, PROXY_AUTHORIZATION,
+    PROXY_AUTHORIZATION,
 };
 use reqwest::{Client, Method, Request, Url};
 
-use super::args::{HttpArgs, RequestArgs};
+use super::args::HttpArgs;
 use super::connector::Connected;
+use super::credentials::{secret_headers, url_auth};
 use super::proxy::Proxies;
-use super::values::{HostHeader, HttpVersion, ProxyChoice};
+use super::route::{Overrides, Route};
+use super::values::{HostHeader, HttpVersion};
 use crate::cli::ConfigError;
 use crate::describe::{describe, shown_url};
-use crate::dns::{Place, Resolver};
+use crate::dns::Resolver;
 use crate::tls::{ChainLog, Purpose, Tls};
 use crate::values::IpFamily;
 
@@ -98,18 +97,6 @@ impl Sender {
         let mut keep = |error: ConfigError| errors.push(error);
         let request = &args.request;
         let connection = &args.connection;
-        let overridden = [
-            ("RESOLVE_TO", connection.resolve_to.is_some()),
-            ("TLS_SERVER_NAME", args.tls.tls_server_name.is_some()),
-        ];
-        if let (ProxyChoice::Url(_), Some((name, _))) =
-            (&connection.proxy_url, overridden.iter().find(|o| o.1))
-        {
-            keep(ConfigError::of(
-                "PROXY_URL",
-                format!("cannot be combined with {name}: the proxy looks up the host"),
-            ));
-        }
         let secrets = secret_headers(request)
             .map_err(&mut keep)
             .unwrap_or_default();
@@ -150,22 +137,28 @@ impl Sender {
         }
     }
 
-    /// Whether `url` can be probed with these options.
+    /// Whether `target` can be probed with these options.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for overrides that have nothing to override.
-    pub(super) fn accepts(&self, url: &Url) -> Result<(), ConfigError> {
-        let shown = shown_url(url);
-        let route = self.route(url, true);
+    /// [`ConfigError`] for overrides that have nothing to override, or contradict each other.
+    pub(super) fn accepts(&self, target: &Target) -> Result<(), ConfigError> {
+        let route = self.route(target, &self.first(target));
         if let Some(ip) = self.resolve_to.filter(|_| route.instead.is_none()) {
             let message =
-                format!("needs a host name in the URL, or TLS_SERVER_NAME with https: {shown}");
+                format!("needs a host name in the URL, or TLS_SERVER_NAME with https: {target}");
             return Err(ConfigError::value("RESOLVE_TO", &ip.to_string(), message));
+        }
+        if self.proxies.given() && route.overridden {
+            let message = format!(
+                "cannot be combined with RESOLVE_TO, TLS_SERVER_NAME or a HOST_HEADER for https, \
+                 because the proxy looks up the host: {target}"
+            );
+            return Err(ConfigError::of("PROXY_URL", message));
         }
         if self.version == HttpVersion::Http2 && route.host.is_some() {
             let message = format!(
-                "cannot be combined with a Host that is not the name and port of the connection: {shown}"
+                "cannot be combined with a Host that is not the name and port of the connection: {target}"
             );
             return Err(ConfigError::value("HTTP_VERSION", "2", message));
         }
@@ -220,7 +213,7 @@ impl Sender {
 
     /// The request for `hop`.
     pub(super) fn request(&self, target: &Target, hop: &Hop) -> Request {
-        let route = self.route(&hop.url, hop.own);
+        let route = self.route(target, hop);
         let mut request = Request::new(hop.method.clone(), route.url);
         let mut headers = self.headers.clone();
         if hop.own {
@@ -240,7 +233,9 @@ impl Sender {
         }
         match &self.body {
             Some(body) if hop.with_body => *request.body_mut() = Some(body.clone().into()),
-            _ => {
+            None => {}
+            // A redirect left the body behind, and what was said of it no longer holds.
+            Some(_) => {
                 for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
                     headers.remove(name);
                 }
@@ -263,7 +258,7 @@ impl Sender {
         connected: &Arc<AtomicBool>,
     ) -> Result<Client, String> {
         khclient::install_crypto_provider();
-        let route = self.route(&hop.url, hop.own);
+        let route = self.route(target, hop);
         let tls = hop.url.scheme() == "https";
         // The host of the connection is not that of the request: only HTTP/1.1 can say both.
         let only_1 = self.version == HttpVersion::Http1 || route.host.is_some();
@@ -316,143 +311,21 @@ impl Sender {
     /// Whether requests of this kind may go through a proxy.
     pub(super) fn may_use_proxy(&self, target: &Target, hop: &Hop) -> bool {
         !target.direct
-            && !self.route(&hop.url, hop.own).direct
+            && !self.route(target, hop).overridden
             && !self.proxies.none_for(hop.url.scheme() == "https")
     }
 
-    /// How overrides change the way to `url`. The host of the URL that the client gets is the TLS name; the resolver
-    /// leads it to the real place; a `Host` that differs is sent as a header.
-    fn route(&self, url: &Url, own: bool) -> Route {
-        let mut route = Route {
-            url: url.clone(),
-            host: None,
-            instead: None,
-            direct: false,
+    /// Overrides are for the target itself; a pod is always asked at its own address.
+    fn route(&self, target: &Target, hop: &Hop) -> Route {
+        if !hop.own {
+            return Route::plain(&hop.url);
+        }
+        let overrides = Overrides {
+            host: self.host.as_ref(),
+            server_name: self.tls.server_name(),
+            resolve_to: self.resolve_to.filter(|_| !target.direct),
+            http2: self.version == HttpVersion::Http2,
         };
-        // Otherwise reqwest would send them to whatever host a redirect names.
-        let _ = route.url.set_username("");
-        let _ = route.url.set_password(None);
-        if !own {
-            return route;
-        }
-        let https = url.scheme() == "https";
-        let real = url.host_str().unwrap_or_default();
-        let asked = self.host.as_ref().and_then(|host| host.name.as_deref());
-        let name = match https {
-            true => self.tls.server_name().or(asked),
-            // Over plain http the name of the connection is seen by nobody, except as :authority in HTTP/2.
-            false => asked.filter(|_| self.version == HttpVersion::Http2),
-        }
-        .unwrap_or(real);
-        let place = match (self.resolve_to, url.host()) {
-            (Some(ip), _) => Some(Place::Ip(ip)),
-            (None, _) if name == real => None,
-            (None, Some(url::Host::Ipv4(ip))) => Some(Place::Ip(ip.into())),
-            (None, Some(url::Host::Ipv6(ip))) => Some(Place::Ip(ip.into())),
-            (None, _) => Some(Place::Host(real.to_owned())),
-        };
-        let is_name = name.parse::<IpAddr>().is_err() && !name.starts_with('[');
-        route.direct = place.is_some();
-        route.instead = place
-            .filter(|_| is_name)
-            .map(|place| (name.to_ascii_lowercase(), place));
-        let wanted = self
-            .host
-            .as_ref()
-            .map_or_else(|| authority(url), |host| host.text.clone());
-        let _ = route.url.set_host(Some(name));
-        let default_port = if https { 443 } else { 80 };
-        let same = match &self.host {
-            Some(host) => {
-                host.name.as_deref() == Some(name)
-                    && host.port.unwrap_or(default_port)
-                        == url.port_or_known_default().unwrap_or(default_port)
-            }
-            None => wanted == authority(&route.url),
-        };
-        route.host = HeaderValue::from_str(&wanted).ok().filter(|_| !same);
-        route
+        Route::overridden(&hop.url, overrides)
     }
-}
-
-struct Route {
-    url: Url,
-    /// The `Host` to send, if it is not that of `url`.
-    host: Option<HeaderValue>,
-    instead: Option<(String, Place)>,
-    /// Overrides say where to connect to, so no proxy from the environment is asked.
-    direct: bool,
-}
-
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-/// Headers with credentials.
-fn secret_headers(args: &RequestArgs) -> Result<HeaderMap, ConfigError> {
-    let mut headers = HeaderMap::new();
-    for header in &args.request_header_files {
-        headers.append(header.0.name.clone(), header.0.value.clone());
-    }
-    let pick = |file: &Option<crate::values::FileText>, text: &Option<String>| {
-        file.as_ref()
-            .map(|file| file.trimmed().to_owned())
-            .or_else(|| text.clone())
-    };
-    let user = pick(&args.basic_auth_user_file, &args.basic_auth_user);
-    let password = pick(&args.basic_auth_password_file, &args.basic_auth_password);
-    let token = pick(&args.bearer_token_file, &args.bearer_token);
-    let (option, text) = match (user, password, token) {
-        (Some(_), _, Some(_)) => {
-            return Err(ConfigError::of(
-                "BEARER_TOKEN",
-                "cannot be combined with BASIC_AUTH_USER",
-            ));
-        }
-        (None, Some(_), _) => {
-            return Err(ConfigError::of(
-                "BASIC_AUTH_USER",
-                "expected a user for the password given",
-            ));
-        }
-        (Some(user), _, _) if user.contains(':') => {
-            return Err(ConfigError::of(
-                "BASIC_AUTH_USER",
-                "expected a name without a colon",
-            ));
-        }
-        (Some(user), password, None) => (
-            "BASIC_AUTH_USER",
-            basic(&user, &password.unwrap_or_default()),
-        ),
-        (None, None, Some(token)) => ("BEARER_TOKEN", format!("Bearer {}", token.trim())),
-        (None, None, None) => return Ok(headers),
-    };
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| ConfigError::of(option, "expected text that can be sent in a header"))?;
-    value.set_sensitive(true);
-    headers.insert(AUTHORIZATION, value);
-    Ok(headers)
-}
-
-/// `user:password@` in a URL, as curl and Go send it.
-fn url_auth(url: &Url) -> Option<HeaderValue> {
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    let decode = |text| percent_decode_str(text).decode_utf8_lossy();
-    let credentials = basic(
-        &decode(url.username()),
-        &decode(url.password().unwrap_or_default()),
-    );
-    let mut value = HeaderValue::from_str(&credentials).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// `Basic` credentials (RFC 7617).
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }

@@ -23,6 +23,19 @@ pub struct Expiring {
     pub intermediate: bool,
 }
 
+impl Expiring {
+    /// Why it fails where certificates must stay valid for `days`.
+    pub fn reason(&self, days: u32) -> String {
+        let which = match self.intermediate {
+            true => "a CA certificate behind that",
+            false => "certificate",
+        };
+        let date = self.date.as_deref().unwrap_or("at an unknown date");
+        let host = &self.host;
+        format!("{which} of {host} expires {date}, before the required {days} days")
+    }
+}
+
 /// What handshakes noted; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ChainLog(Arc<Mutex<Vec<Expiring>>>);

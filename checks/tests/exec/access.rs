@@ -24,8 +24,8 @@ fn forbidden(verb: &str) -> Reply {
 
 #[test]
 fn a_missing_permission_is_named_once() {
-    for verb in ["create", "get"] {
-        let api = Api::with(&[("web-1", forbidden(verb)), ("web-2", forbidden(verb))]);
+    for (cannot, verb) in [("create", "create"), ("get", "get and create")] {
+        let api = Api::with(&[("web-1", forbidden(cannot)), ("web-2", forbidden(cannot))]);
         api.exec("x").run().failed(&[&format!(
             "Kubernetes API: not allowed to run commands in pods in namespace shop: the service account needs a role with verb {verb} on pods/exec"
         )]);

@@ -115,6 +115,8 @@ fn each_failing_pod_is_a_finding() {
     )
     .failed(&expected);
     assert_eq!(web.servers[0].seen()[1].header("host"), "web.shop");
+    // An address to connect to is for URLs; each pod has its own.
+    run(&api, &[("RESOLVE_TO", "127.0.0.1")]).failed(&expected);
 }
 
 #[test]

@@ -289,6 +289,14 @@ fn http2_is_spoken_and_can_be_required() {
     ]);
     run(&url, &[("HTTP_VERSION", "1.1")]).failed_with(&["TLS: the server"]);
     let url = one.url("127.0.0.1");
+    run(
+        &url,
+        &[
+            ("HOST_HEADER", "web.example.com"),
+            ("PROXY_URL", "http://127.0.0.1:9"),
+        ],
+    )
+    .failed_with(&["configuration: PROXY_URL: cannot be combined with RESOLVE_TO"]);
     run(&url, &[]).passed();
     run(&url, &[required]).failed(&[&format!("{url}: expected HTTP/2, got HTTP/1.1")]);
 
@@ -310,7 +318,9 @@ fn http2_is_spoken_and_can_be_required() {
         &[required, ("HOST_HEADER", &host), ("TARGET_STRING", &host)],
     )
     .passed();
-    run(&Server::saying(200, &[], "").url("/"), &[required]).failed_with(&["http://127.0.0.1"]);
+    let one = Server::saying(200, &[], "");
+    // Whether the client first sees the junk or the reset behind it is a race.
+    run(&one.url("/"), &[required]).failed_with(&[&one.url("/")]);
 }
 
 #[test]
@@ -344,7 +354,7 @@ fn https_goes_through_a_proxy_by_connect() {
     let through = |proxy: &str| probe(url, &[("TLS_CA_FILE", &trust), ("HTTPS_PROXY", proxy)]);
     through(&format!("http://probe:geheim@{address}")).passed();
     let refused = through(&format!("http://{address}"));
-    refused.failed_with(&["(a proxy is set)"]);
+    refused.failed(&["https://web.example.com/: the proxy requires credentials (a proxy is set)"]);
     assert!(!format!("{refused:?}").contains("geheim"));
 }
 

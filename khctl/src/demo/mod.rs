@@ -3,6 +3,7 @@
 //! Nothing is acted: the sandbox's node starts the web application's pods and the checks as processes, the two
 //! Kuberhealthys decide, and what is shown is what the API server tells any client.
 
+mod door;
 mod scene;
 mod show;
 mod story;
@@ -52,6 +53,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         images: Images::new()
             .with(scene::CHECK_IMAGE, own_image(&["check", "http"])?)
             .with(scene::WEB_IMAGE, own_image(&["demo-web"])?),
+        api_for_pods: true,
         speed: SPEED,
         port: args.port,
     })
@@ -75,11 +77,12 @@ async fn perform(cluster: &Cluster, keep: bool, signals: &mut Signals) -> anyhow
     }
     show.summary();
     if keep {
-        show.invite();
+        let door = show.invite().await?;
         tokio::select! {
             lost = show.go_on() => lost?,
             () = signals.received() => show.interrupted(),
         }
+        drop(door);
     }
     Ok(Ended::Told)
 }

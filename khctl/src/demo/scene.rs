@@ -5,8 +5,6 @@ use std::net::Ipv4Addr;
 use sandbox::api::{Api, ApiError};
 use serde_json::{Value, json};
 
-use crate::cluster::Cluster;
-
 /// Where Kuberhealthy and its checks live.
 pub(crate) const CHECK_NAMESPACE: &str = "kuberhealthy";
 /// Where the web application lives.
@@ -23,8 +21,8 @@ pub(crate) const WEB_PORT: u16 = 8080;
 pub(crate) const WEB_IMAGE: &str = "kuberhealer/demo-web";
 /// Image of the checks.
 pub(crate) const CHECK_IMAGE: &str = "kuberhealer/http-check";
-/// Both checks' run interval. Kuberhealthy v2 names pods by the second, so a run a second is its limit.
-const RUN_INTERVAL: &str = "2s";
+/// Both checks' run interval: short enough for a story, long enough to read along.
+const RUN_INTERVAL: &str = "3s";
 
 /// Creates the namespaces and the web application.
 pub(crate) async fn create_web(api: &Api, address: Ipv4Addr) -> Result<(), ApiError> {
@@ -44,8 +42,7 @@ pub(crate) async fn create_web(api: &Api, address: Ipv4Addr) -> Result<(), ApiEr
 }
 
 /// Creates both checks. `address` is the Service's, as a URL.
-pub(crate) async fn create_checks(cluster: &Cluster, address: &str) -> Result<(), ApiError> {
-    let api = cluster.api();
+pub(crate) async fn create_checks(api: &Api, address: &str) -> Result<(), ApiError> {
     let path =
         |group: &str, plural: &str| format!("/apis/{group}/namespaces/{CHECK_NAMESPACE}/{plural}");
     api.create(
@@ -55,7 +52,7 @@ pub(crate) async fn create_checks(cluster: &Cluster, address: &str) -> Result<()
     .await?;
     api.create(
         &path("kuberhealthy.github.io/v2", "healthchecks"),
-        &v3_check(api.url(), &cluster.token_file().to_string_lossy()),
+        &v3_check(),
     )
     .await?;
     Ok(())
@@ -111,9 +108,8 @@ fn v2_check(address: &str) -> Value {
     })
 }
 
-/// Asks each pod, so that the finding names the broken one. In a cluster the check finds the API server and its token
-/// in its pod; here it is told.
-fn v3_check(api_url: &str, token_file: &str) -> Value {
+/// Asks each pod, so that the finding names the broken one.
+fn v3_check() -> Value {
     let port = WEB_PORT.to_string();
     json!({
         "apiVersion": "kuberhealthy.github.io/v2",
@@ -126,8 +122,6 @@ fn v3_check(api_url: &str, token_file: &str) -> Value {
                 ("POD_SELECTOR_NAMESPACE", NAMESPACE),
                 ("POD_SELECTOR", &format!("app={WEB}")),
                 ("POD_TARGETPORT", &port),
-                ("KUBE_API_URL", api_url),
-                ("KUBE_API_TOKEN_FILE", token_file),
             ])},
         },
     })

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use serde_json::Value;
 
+use super::door::Door;
 use super::scene::{self, CULPRIT, NAMESPACE, PODS, WEB_PORT};
 use super::story::{CHAPTER_LIMIT, Chapter, Story};
 use super::summary;
 use super::timeline::{Mark, Source, line};
+use super::web::{Health, Remote};
 use crate::cluster::Cluster;
 use crate::follow::{Change, FollowV2, FollowV3, RunResult};
 use crate::style::{Style, print, stdout_width};
@@ -17,14 +19,12 @@ use crate::watch::{self, HEALTH_CHECKS, STATES, Watches};
 
 /// How long the web application's pods may take to start.
 const WEB_LIMIT: Duration = Duration::from_secs(30);
-/// One request of the demo's own to a pod.
-const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
 /// The cluster, the story, and how far it is told.
 pub(super) struct Show<'a> {
     cluster: &'a Cluster,
     watches: Watches,
-    http: reqwest::Client,
+    remote: Remote,
     start: Instant,
     style: Style,
     story: Story,
@@ -37,16 +37,10 @@ pub(super) struct Show<'a> {
 impl<'a> Show<'a> {
     /// Ready to begin.
     pub(super) fn new(cluster: &'a Cluster) -> anyhow::Result<Show<'a>> {
-        khclient::install_crypto_provider();
         Ok(Show {
             cluster,
             watches: Watches::start(cluster.api(), &[watch::PODS, STATES, HEALTH_CHECKS]),
-            // No proxy and no certificates: it talks to pods on loopback only.
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .tls_certs_only([])
-                .timeout(REQUEST_LIMIT)
-                .build()?,
+            remote: Remote::new()?,
             start: Instant::now(),
             style: Style::stdout(),
             story: Story::new(format!("pod {NAMESPACE}/{CULPRIT}")),
@@ -59,22 +53,19 @@ impl<'a> Show<'a> {
     /// The whole story. The error says what did not happen.
     pub(super) async fn tell(&mut self) -> anyhow::Result<()> {
         let (v2, v3) = (self.cluster.v2_url(), self.cluster.v3_url());
-        self.say(
+        self.note(
             Source::Demo,
-            Mark::Plain,
             &format!(
                 "a cluster in this process: API server {}",
                 self.cluster.api().url()
             ),
         );
-        self.say(
+        self.note(
             Source::V2,
-            Mark::Plain,
             &format!("Kuberhealthy v2: status page {v2}/  metrics {v2}/metrics"),
         );
-        self.say(
+        self.note(
             Source::V3,
-            Mark::Plain,
             &format!("Kuberhealthy v3: status page {v3}/json  metrics {v3}/metrics"),
         );
 
@@ -90,20 +81,19 @@ impl<'a> Show<'a> {
                 )
             })??;
         let service = format!("http://{}:{WEB_PORT}/", self.cluster.service_address());
-        self.say(
+        self.note(
             Source::Web,
-            Mark::Plain,
             &format!("Service {NAMESPACE}/{} answers at {service}", scene::WEB),
         );
-        scene::create_checks(self.cluster, &service)
+        scene::create_checks(self.cluster.api(), &service)
             .await
             .context("cannot create the checks")?;
-        self.say(Source::Demo, Mark::Plain, "http-check starts as KuberhealthyCheck (v2, asks the Service) and HealthCheck (v3, asks each pod)");
+        self.note(Source::Demo, "http-check starts as KuberhealthyCheck (v2, asks the Service) and HealthCheck (v3, asks each pod)");
 
         self.chapter().await?;
-        self.set_web("break", "503").await?;
+        self.set_web(Health::Broken).await?;
         self.chapter().await?;
-        self.set_web("heal", "200").await?;
+        self.set_web(Health::Well).await?;
         self.chapter().await
     }
 
@@ -128,13 +118,11 @@ impl<'a> Show<'a> {
         ));
     }
 
-    /// Says how to look around.
-    pub(super) fn invite(&self) {
-        let kubectl = format!(
-            "kubectl --kubeconfig {}",
-            self.cluster.kubeconfig().display()
-        );
-        let pod = &self.pods[CULPRIT];
+    /// Opens the door for kubectl and says how to look around.
+    pub(super) async fn invite(&self) -> anyhow::Result<Door> {
+        let door = Door::open(self.cluster, self.remote.client()).await?;
+        let kubectl = format!("kubectl --kubeconfig {}", door.kubeconfig().display());
+        let pod = self.culprit();
         print(&format!(
             "Everything keeps running until Ctrl-C. In another terminal:\n\
              \x20 {kubectl} get khstates,healthchecks,pods -A\n\
@@ -143,11 +131,12 @@ impl<'a> Show<'a> {
              \x20 curl -X POST http://{pod}/control/break      (and .../control/heal)\n\n",
             self.cluster.v3_url(),
         ));
+        Ok(door)
     }
 
     /// The user has had enough.
     pub(super) fn interrupted(&self) {
-        self.say(Source::Demo, Mark::Plain, "ends; nothing is left behind");
+        self.note(Source::Demo, "ends; nothing is left behind");
     }
 
     /// Waits until both checks did what the chapter expects, then turns the page.
@@ -218,10 +207,9 @@ impl<'a> Show<'a> {
                 ),
                 ("Running", ip) if !ip.is_empty() => {
                     let address = format!("{ip}:{WEB_PORT}");
-                    self.answers(&address, "200").await?;
-                    self.say(
+                    self.remote.answers(&address, Health::Well).await?;
+                    self.note(
                         Source::Web,
-                        Mark::Plain,
                         &format!("pod {NAMESPACE}/{name} runs and answers at http://{address}/"),
                     );
                     self.pods.insert(name.to_owned(), address);
@@ -232,46 +220,31 @@ impl<'a> Show<'a> {
         Ok(())
     }
 
-    /// Waits until a pod answers with this status: a process is running before it listens.
-    async fn answers(&self, address: &str, status: &str) -> anyhow::Result<()> {
-        let until = Instant::now() + REQUEST_LIMIT;
-        loop {
-            let answer = self.http.get(format!("http://{address}/")).send().await;
-            match &answer {
-                Ok(answer) if answer.status().as_str() == status => return Ok(()),
-                _ if Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
-                Ok(answer) => bail!(
-                    "http://{address}/: expected status {status}, got {}",
-                    answer.status()
-                ),
-                Err(error) => bail!("http://{address}/: expected status {status}, got {error}"),
-            }
-        }
-    }
-
     /// Breaks or heals the pod, and makes sure that it did.
-    async fn set_web(&mut self, to: &str, status: &str) -> anyhow::Result<()> {
+    async fn set_web(&mut self, to: Health) -> anyhow::Result<()> {
         let pod = format!("pod {NAMESPACE}/{CULPRIT}");
-        let address = self.pods.get(CULPRIT).cloned().unwrap_or_default();
-        let url = format!("http://{address}/control/{to}");
-        let answer = self
-            .http
-            .post(&url)
-            .send()
+        self.remote
+            .set(self.culprit(), to)
             .await
-            .with_context(|| format!("cannot {to} {pod}"))?;
-        ensure!(
-            answer.status().is_success(),
-            "cannot {to} {pod}: {url} answers {}",
-            answer.status()
-        );
-        self.answers(&address, status).await?;
-        let (mark, words) = match status {
-            "200" => (Mark::Good, "heals: it answers 200 again"),
-            _ => (Mark::Bad, "breaks: it answers 503 Service Unavailable"),
+            .with_context(|| format!("cannot change {pod}"))?;
+        let (mark, words) = match to {
+            Health::Well => (Mark::Good, "heals: it answers 200 again"),
+            Health::Broken => (Mark::Bad, "breaks: it answers 503 Service Unavailable"),
         };
         self.say(Source::Web, mark, &format!("{pod} {words}"));
         Ok(())
+    }
+
+    /// Address of the pod that breaks; empty before it runs.
+    fn culprit(&self) -> &str {
+        self.pods
+            .get(CULPRIT)
+            .map(String::as_str)
+            .unwrap_or_default()
+    }
+
+    fn note(&self, source: Source, text: &str) {
+        self.say(source, Mark::Plain, text);
     }
 
     fn say_run(&self, source: Source, result: &RunResult) {

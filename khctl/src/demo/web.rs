@@ -1,16 +1,24 @@
-//! The web application of the demo: one pod of it. It answers 200 until it is told to answer 503.
+//! The web application of the demo: one pod of it, which answers 200 until it is told to answer 503, and the way to
+//! tell it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::process::parent_id;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// One request to a pod, and the time it has to come to be as it was told.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// `khctl demo-web`: what a pod of the demo's web application runs.
 #[derive(Debug, clap::Args)]
@@ -32,10 +40,21 @@ pub(crate) async fn serve(args: &WebArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {address}"))?;
     axum::serve(listener, router())
         .with_graceful_shutdown(async move {
-            terminated.recv().await;
+            tokio::select! {
+                _ = terminated.recv() => {}
+                () = orphaned() => {}
+            }
         })
         .await?;
     Ok(())
+}
+
+/// Returns once the process that started this one is gone: a node that is killed cannot stop its pods.
+async fn orphaned() {
+    let parent = parent_id();
+    while parent_id() == parent {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// `GET /` is the application; `POST /control/break` and `/control/heal` are for whoever stages the demo.
@@ -65,4 +84,78 @@ async fn page(State(broken): State<Arc<AtomicBool>>) -> (StatusCode, &'static st
 fn control(State(broken): State<Arc<AtomicBool>>, to: bool) -> StatusCode {
     broken.store(to, Ordering::Relaxed);
     StatusCode::NO_CONTENT
+}
+
+/// How a pod is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It answers 200.
+    Well,
+    /// It answers 503.
+    Broken,
+}
+
+impl Health {
+    fn status(self) -> StatusCode {
+        match self {
+            Health::Well => StatusCode::OK,
+            Health::Broken => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Health::Well => "/control/heal",
+            Health::Broken => "/control/break",
+        }
+    }
+}
+
+/// Talks to pods of the web application.
+#[derive(Debug)]
+pub(super) struct Remote {
+    http: reqwest::Client,
+}
+
+impl Remote {
+    /// A client for loopback: no proxy, no certificates.
+    pub(super) fn new() -> anyhow::Result<Remote> {
+        khclient::install_crypto_provider();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .connect_timeout(REQUEST_LIMIT)
+            .build()?;
+        Ok(Remote { http })
+    }
+
+    /// The client itself.
+    pub(super) fn client(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
+    /// Waits until the pod at `address` answers as it should: a process is running before it listens.
+    pub(super) async fn answers(&self, address: &str, health: Health) -> anyhow::Result<()> {
+        let expected = health.status();
+        let url = format!("http://{address}/");
+        let until = Instant::now() + REQUEST_LIMIT;
+        loop {
+            let answer = self.http.get(&url).timeout(REQUEST_LIMIT).send().await;
+            match answer.map(|answer| answer.status()) {
+                Ok(status) if status == expected => return Ok(()),
+                _ if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+                Ok(status) => bail!("{url}: expected status {expected}, got {status}"),
+                Err(error) => bail!("{url}: expected status {expected}, got {error}"),
+            }
+        }
+    }
+
+    /// Breaks or heals the pod at `address`, and makes sure that it did.
+    pub(super) async fn set(&self, address: &str, health: Health) -> anyhow::Result<()> {
+        let url = format!("http://{address}{}", health.path());
+        let answer = self.http.post(&url).timeout(REQUEST_LIMIT).send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{url}: expected success, got {status}");
+        self.answers(address, health).await
+    }
 }

@@ -1,290 +1,186 @@
 //! Runs checks in a sandbox: real Kuberhealthy behaviour decides the verdicts, with its own waiting times shortened.
 
-use std::time::{Duration, Instant};
+use std::io::Stderr;
+use std::time::Instant;
 
 use anyhow::Context;
 use sandbox::api::{Api, ApiError};
 use sandbox::node::Images;
 use serde_json::{Value, json};
 
+use super::bench::{Bench, Pod, Step};
 use super::manifest::{CheckDocument, Line};
 use super::prepare::{Surroundings, image_of, prepare};
 use super::progress::{FRAME, Progress};
 use super::verdict::{Outcome, Verdict};
 use crate::cluster::{self, Cluster, own_image};
-use crate::follow::{Change, FollowV2, FollowV3};
 use crate::signals::Signals;
-use crate::style::{Style, stderr_width};
-use crate::watch::{HEALTH_CHECKS, PODS, STATES, Watches, Written};
+use crate::style::{Style, printable, stderr_width};
+use crate::watch::{HEALTH_CHECKS, PODS, STATES, Watches};
 
 /// How many times as fast as in production Kuberhealthy's own polls go: 5 s become 100 ms.
 const SPEED: u32 = 50;
-/// How long after its container ended a check may still be heard: its report can be on the way.
-const AFTER_EXIT: Duration = Duration::from_secs(3);
-/// What Kuberhealthy may take beyond a check's own time-out before it is given up.
-const SLACK: Duration = Duration::from_secs(30);
+/// The longest part of a container's last line that a finding repeats.
+const LAST_OUTPUT: usize = 200;
 
-/// Runs every check once, all at the same time as Kuberhealthy would, and returns their outcomes in order; `None` if a
-/// signal came first. No process is left behind either way.
-pub(crate) async fn run(
-    checks: &[CheckDocument],
-    around: &Surroundings<'_>,
-    signals: &mut Signals,
-) -> anyhow::Result<Option<Vec<Outcome>>> {
-    let mut progress = Progress::new(
-        std::io::stderr(),
-        Style::stderr(),
-        stderr_width(),
-        checks.len(),
-    );
-    let mut bench = Bench::new(checks);
-    let mut objects = Vec::new();
-    for (nth, check) in checks.iter().enumerate() {
-        match prepare(check, around) {
-            Ok(object) => objects.push((nth, object)),
-            Err(why) => bench.end(nth, Verdict::Unusable(why), &mut progress),
-        }
-    }
-    if !objects.is_empty() {
-        let mut images = Images::new();
-        for known in around.known {
-            images = images.with(image_of(known.check), own_image(&["check", known.check])?);
-        }
-        let cluster = Cluster::start(cluster::Options {
-            images,
-            speed: SPEED,
-            port: None,
-        })
-        .await?;
-        let ended = tokio::select! {
-            ended = bench.watch(cluster.api(), &objects, &mut progress) => Some(ended),
-            () = signals.received() => None,
-        };
-        progress.erase();
-        cluster.stop().await;
-        let Some(ended) = ended else {
-            return Ok(None);
-        };
-        ended?;
-    }
-    Ok(Some(bench.outcomes()))
-}
-
-/// The checks under way.
-struct Bench<'a> {
+/// Checks on their way through the sandbox.
+pub(crate) struct Engine<'a> {
     checks: &'a [CheckDocument],
-    slots: Vec<Slot>,
-    begun: Instant,
+    bench: Bench<'a>,
+    progress: Progress<Stderr>,
 }
 
-struct Slot {
-    follow: Follow,
-    limit: Duration,
-    started: Option<Instant>,
-    exited: Option<(Instant, String)>,
-    ended: Option<(Verdict, Duration)>,
-}
-
-enum Follow {
-    V2(FollowV2),
-    V3(FollowV3),
-}
-
-impl<'a> Bench<'a> {
-    fn new(checks: &'a [CheckDocument]) -> Bench<'a> {
-        let slots = checks
-            .iter()
-            .map(|check| Slot {
-                follow: match check.line {
-                    Line::V2 => Follow::V2(FollowV2::default()),
-                    Line::V3 => Follow::V3(FollowV3::default()),
-                },
-                limit: check.timeout + SLACK,
-                started: None,
-                exited: None,
-                ended: None,
-            })
-            .collect();
-        Bench {
+impl<'a> Engine<'a> {
+    /// Ready to run these checks.
+    pub(crate) fn new(checks: &'a [CheckDocument]) -> Engine<'a> {
+        Engine {
             checks,
-            slots,
-            begun: Instant::now(),
+            bench: Bench::new(checks, Instant::now()),
+            progress: Progress::new(
+                std::io::stderr(),
+                Style::stderr(),
+                stderr_width(),
+                checks.len(),
+            ),
         }
+    }
+
+    /// Runs every check once, all at the same time as Kuberhealthy would, and returns their outcomes in order; `None`
+    /// if a signal came first. No process is left behind either way. `logs`: what the containers wrote is repeated on
+    /// standard error.
+    pub(crate) async fn run(
+        mut self,
+        around: &Surroundings<'_>,
+        logs: bool,
+        signals: &mut Signals,
+    ) -> anyhow::Result<Option<Vec<Outcome>>> {
+        let mut objects = Vec::new();
+        for (nth, check) in self.checks.iter().enumerate() {
+            match prepare(check, around) {
+                Ok(object) => objects.push((nth, object)),
+                Err(why) => self.end(nth, Verdict::Unusable(why)),
+            }
+        }
+        if !objects.is_empty() {
+            let mut images = Images::new();
+            for known in around.known {
+                images = images.with(image_of(known.check), own_image(&["check", known.check])?);
+            }
+            let cluster = Cluster::start(cluster::Options {
+                images,
+                api_for_pods: false,
+                speed: SPEED,
+                port: None,
+            })
+            .await?;
+            let ended = tokio::select! {
+                ended = self.follow(&cluster, &objects) => Some(ended),
+                () = signals.received() => None,
+            };
+            self.progress.erase();
+            if logs {
+                self.repeat_logs(&cluster);
+            }
+            cluster.stop().await;
+            let Some(ended) = ended else {
+                return Ok(None);
+            };
+            ended?;
+        }
+        Ok(Some(self.bench.outcomes()))
     }
 
     /// Creates the resources and follows them until each has a verdict.
-    async fn watch<W: std::io::Write>(
+    async fn follow(
         &mut self,
-        api: &Api,
+        cluster: &Cluster,
         objects: &[(usize, Value)],
-        progress: &mut Progress<W>,
     ) -> anyhow::Result<()> {
+        let api = cluster.api();
         let mut watches = Watches::start(api, &[STATES, HEALTH_CHECKS, PODS]);
         for (nth, object) in objects {
             if let Err(error) = create(api, &self.checks[*nth], object).await {
-                let why = format!("the API server refuses it: {error}");
-                self.end(*nth, Verdict::Unusable(why), progress);
+                self.end(
+                    *nth,
+                    Verdict::Unusable(format!("the API server refuses it: {error}")),
+                );
             }
         }
         let mut frames = tokio::time::interval(FRAME);
-        while self.slots.iter().any(|slot| slot.ended.is_none()) {
-            tokio::select! {
+        while !self.bench.is_over() {
+            let steps = tokio::select! {
                 written = watches.next() => {
                     let written = written.context("lost sight of the checks")?;
-                    self.see(&written, progress);
+                    let (object, now) = (&written.object, Instant::now());
+                    let step = match written.collection {
+                        STATES => self.bench.see_check(Line::V2, object, now),
+                        HEALTH_CHECKS => self.bench.see_check(Line::V3, object, now),
+                        _ => {
+                            self.bench.see_pod(object, now);
+                            None
+                        }
+                    };
+                    Vec::from_iter(step)
                 }
                 _ = frames.tick() => {
-                    progress.draw();
-                    self.give_up(progress);
+                    self.progress.draw();
+                    self.bench.give_up(Instant::now(), |check, pod, container| {
+                        last_output(cluster, check, pod, container)
+                    })
                 }
+            };
+            for step in steps {
+                self.tell(&step);
             }
         }
         Ok(())
     }
 
-    fn see<W: std::io::Write>(&mut self, written: &Written, progress: &mut Progress<W>) {
-        if written.collection == PODS {
-            self.see_pod(&written.object);
-            return;
+    fn end(&mut self, nth: usize, verdict: Verdict) {
+        if let Some(step) = self.bench.end(nth, verdict, Instant::now()) {
+            self.tell(&step);
         }
-        let line = if written.collection == STATES {
-            Line::V2
-        } else {
-            Line::V3
-        };
-        let text = |key: &str| written.object["metadata"][key].as_str().unwrap_or_default();
-        let Some(nth) = self.find(line, text("namespace"), text("name")) else {
-            return;
-        };
-        let slot = &mut self.slots[nth];
-        let change = match &mut slot.follow {
-            Follow::V2(follow) => follow.see(&written.object),
-            Follow::V3(follow) => follow.see(&written.object),
-        };
-        match change {
-            Change::Nothing => {}
-            Change::Started => {
-                slot.started = Some(Instant::now());
-                slot.exited = None;
-                progress.started(&label(&self.checks[nth]));
-            }
-            Change::Finished(result) => {
-                let verdict = if result.ok {
-                    Verdict::Passed
-                } else {
-                    Verdict::Failed(result.errors)
-                };
-                self.end(nth, verdict, progress);
+    }
+
+    fn tell(&mut self, step: &Step) {
+        match *step {
+            Step::Started(nth) => self.progress.started(&label(&self.checks[nth])),
+            Step::Ended(nth) => {
+                if let Some(outcome) = self.bench.outcome(nth) {
+                    self.progress.ended(&label(&self.checks[nth]), &outcome);
+                }
             }
         }
     }
 
-    /// A checker pod that ended without a report is waited for by Kuberhealthy until the time-out; here its end is
-    /// told at once.
-    fn see_pod(&mut self, pod: &Value) {
-        if !matches!(
-            pod["status"]["phase"].as_str(),
-            Some("Succeeded" | "Failed")
-        ) {
-            return;
-        }
-        let labels = &pod["metadata"]["labels"];
-        let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
-        for (line, label) in [
-            (Line::V2, "kuberhealthy-check-name"),
-            (Line::V3, "healthcheck"),
-        ] {
-            if let Some(name) = labels[label].as_str()
-                && let Some(nth) = self.find(line, namespace, name)
-            {
-                let slot = &mut self.slots[nth];
-                slot.exited
-                    .get_or_insert_with(|| (Instant::now(), how_it_ended(pod)));
-            }
-        }
-    }
-
-    fn give_up<W: std::io::Write>(&mut self, progress: &mut Progress<W>) {
-        for nth in 0..self.slots.len() {
-            let slot = &self.slots[nth];
-            let late = slot.started.unwrap_or(self.begun).elapsed() > slot.limit;
-            let verdict = match &slot.exited {
-                Some((at, how)) if at.elapsed() > AFTER_EXIT => Verdict::Failed(vec![format!(
-                    "{how} without a report that Kuberhealthy accepted; it would wait for one until the time-out of {}",
-                    readable(self.checks[nth].timeout)
-                )]),
-                _ if late => Verdict::Unusable(format!(
-                    "no verdict within the time-out of {}",
-                    readable(self.checks[nth].timeout)
-                )),
-                _ => continue,
+    fn repeat_logs(&self, cluster: &Cluster) {
+        for (nth, check) in self.checks.iter().enumerate() {
+            let Some(pod) = self.bench.pod(nth) else {
+                continue;
             };
-            self.end(nth, verdict, progress);
+            for container in &pod.containers {
+                for line in cluster.logs(&check.namespace, &pod.name, container) {
+                    eprintln!("{} {container}: {}", label(check), printable(&line));
+                }
+            }
         }
-    }
-
-    fn find(&self, line: Line, namespace: &str, name: &str) -> Option<usize> {
-        self.checks.iter().position(|check| {
-            check.line == line && check.namespace == namespace && check.name == name
-        })
-    }
-
-    /// The first verdict stands.
-    fn end<W: std::io::Write>(&mut self, nth: usize, verdict: Verdict, progress: &mut Progress<W>) {
-        let slot = &mut self.slots[nth];
-        if slot.ended.is_some() {
-            return;
-        }
-        let took = slot.started.map(|at| at.elapsed()).unwrap_or_default();
-        slot.ended = Some((verdict.clone(), took));
-        let check = &self.checks[nth];
-        let outcome = Outcome {
-            check: check.clone(),
-            verdict,
-            took,
-        };
-        progress.ended(&label(check), &outcome);
-    }
-
-    fn outcomes(self) -> Vec<Outcome> {
-        self.checks
-            .iter()
-            .zip(self.slots)
-            .filter_map(|(check, slot)| {
-                let (verdict, took) = slot.ended?;
-                Some(Outcome {
-                    check: check.clone(),
-                    verdict,
-                    took,
-                })
-            })
-            .collect()
     }
 }
 
+/// How progress names a check: both lines may have one of the same name.
 fn label(check: &CheckDocument) -> String {
     format!("{} ({})", check.id(), check.line)
 }
 
-fn readable(time: Duration) -> String {
-    sandbox::kuberhealthy::GoDuration::from(time).to_string()
-}
-
-/// In the words of the first container that did not end well, or of the first.
-fn how_it_ended(pod: &Value) -> String {
-    let ended: Vec<(&str, i64)> = pod["status"]["containerStatuses"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|status| {
-            let code = status["state"]["terminated"]["exitCode"].as_i64()?;
-            Some((status["name"].as_str()?, code))
-        })
-        .collect();
-    match ended.iter().find(|(_, code)| *code != 0).or(ended.first()) {
-        Some((name, code)) => format!("container {name} exited with code {code}"),
-        None => "its pod ended".to_owned(),
-    }
+fn last_output(
+    cluster: &Cluster,
+    check: &CheckDocument,
+    pod: &Pod,
+    container: &str,
+) -> Option<String> {
+    let lines = cluster.logs(&check.namespace, &pod.name, container);
+    let last = lines.iter().rev().find(|line| !line.trim().is_empty())?;
+    Some(printable(last.trim()).chars().take(LAST_OUTPUT).collect())
 }
 
 async fn create(api: &Api, check: &CheckDocument, object: &Value) -> Result<(), ApiError> {
@@ -299,27 +195,4 @@ async fn create(api: &Api, check: &CheckDocument, object: &Value) -> Result<(), 
         Line::V3 => format!("/apis/kuberhealthy.github.io/v2/namespaces/{namespace}/healthchecks"),
     };
     api.create(&path, object).await.map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_pod_is_told_by_its_worst_container() {
-        let pod = |codes: &[(&str, i64)]| {
-            let statuses: Vec<Value> = codes
-                .iter()
-                .map(|(name, code)| json!({"name": name, "state": {"terminated": {"exitCode": code}}}))
-                .collect();
-            json!({"status": {"containerStatuses": statuses}})
-        };
-        for (codes, text) in [
-            (vec![("a", 0), ("b", 3)], "container b exited with code 3"),
-            (vec![("a", 0)], "container a exited with code 0"),
-            (vec![], "its pod ended"),
-        ] {
-            assert_eq!(how_it_ended(&pod(&codes)), text);
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //!          positions   problems    images, env     progress
 //! ```
 
+mod bench;
 mod engine;
 mod fields;
 mod image;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use crate::args::variable;
 use crate::signals::{INTERRUPTED, Signals};
 use crate::style::{Style, print, stdout_width};
+use engine::Engine;
 use image::Known;
 use manifest::Manifest;
 use output::Format;
@@ -43,6 +45,9 @@ pub(crate) struct RunArgs {
     /// Set a variable in every container, over what the manifest says; may be given several times
     #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
+    /// Repeat what the containers wrote, on standard error
+    #[arg(short, long)]
+    logs: bool,
 }
 
 /// Runs the command.
@@ -67,7 +72,8 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         overrides: &overrides,
     };
     let mut signals = Signals::listen()?;
-    let Some(outcomes) = engine::run(&manifest.checks, &around, &mut signals).await? else {
+    let engine = Engine::new(&manifest.checks);
+    let Some(outcomes) = engine.run(&around, args.logs, &mut signals).await? else {
         eprintln!("khctl run: interrupted");
         return Ok(ExitCode::from(INTERRUPTED));
     };

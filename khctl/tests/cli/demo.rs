@@ -1,4 +1,10 @@
-use super::support::ran;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use super::support::{LIMIT, finish, khctl, ran};
 
 #[test]
 fn the_demo_tells_its_story_and_ends_well() {
@@ -37,4 +43,71 @@ fn the_demo_tells_its_story_and_ends_well() {
     };
     assert!(line("v3").contains("pod shop/web-2: "), "{}", ran.stdout);
     assert!(line("v2").contains("503"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_demo_that_is_kept_can_be_looked_into_and_leaves_nothing_behind() {
+    let mut child = khctl(&["demo", "--keep"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut told = |text: &str| loop {
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("expected a line with {text:?} before the end"))
+            .unwrap();
+        if line.contains(text) {
+            return line;
+        }
+    };
+    let kubectl = told("kubectl --kubeconfig ");
+    let kubeconfig = Path::new(kubectl.split_whitespace().nth(2).unwrap()).to_owned();
+    let control = told("/control/break");
+
+    let directory = kubeconfig.parent().unwrap().to_owned();
+    let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "the token is for this user only");
+    let config: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&kubeconfig).unwrap()).unwrap();
+    let server = config["clusters"][0]["cluster"]["server"].as_str().unwrap();
+    let pods = request("GET", &format!("{server}/api/v1/namespaces/shop/pods"));
+    assert!(pods.contains("\"web-2\""), "{pods}");
+    let (front, _secret) = server.rsplit_once('/').unwrap();
+    let refused = request("GET", &format!("{front}/api/v1/namespaces/shop/pods"));
+    assert!(refused.starts_with("HTTP/1.1 404 "), "{refused}");
+
+    let break_url = control
+        .split_whitespace()
+        .find(|word| word.starts_with("http:"))
+        .unwrap();
+    request("POST", break_url);
+    told("http-check FAILED: pod shop/web-2: ");
+
+    let kill = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!directory.exists(), "{}", directory.display());
+    let address = break_url
+        .strip_prefix("http://")
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    assert!(TcpStream::connect(address).is_err(), "the pods are gone");
+}
+
+/// One HTTP request; the whole answer.
+fn request(method: &str, url: &str) -> String {
+    let (address, path) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(stream, "{method} /{path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

@@ -111,7 +111,7 @@ fn failures_are_told_as_json_and_junit() {
         write(
             &directory,
             "v3.yaml",
-            &(v3("web", &bad) + &script("silent", "exit 3")),
+            &(v3("web", &bad) + &script("silent", "echo no such table; exit 3")),
         ),
     ];
     let json = ran(&["run", &files[0], &files[1], "-o", "json"]);
@@ -125,7 +125,10 @@ fn failures_are_told_as_json_and_junit() {
     for (nth, (namespace, finding)) in [
         ("kuberhealthy", "503"),
         ("shop", "503"),
-        ("default", "exited with code 3"),
+        (
+            "default",
+            "exited with code 3 and Kuberhealthy has no report",
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -139,7 +142,17 @@ fn failures_are_told_as_json_and_junit() {
         );
     }
 
-    let junit = ran(&["run", &files[0], "--output", "junit"]);
+    let silent = value["checks"][2]["errors"][0].as_str().unwrap();
+    assert!(
+        silent.ends_with("its last output: no such table"),
+        "{silent}"
+    );
+
+    let junit = ran(&["run", &files[0], "--output", "junit", "--logs"]);
+    assert!(
+        junit.stderr.contains("kuberhealthy/web (v2) main: "),
+        "{junit:?}"
+    );
     assert_eq!(junit.code, Some(1), "{junit:?}");
     let document = roxmltree::Document::parse(&junit.stdout).unwrap();
     let case = document

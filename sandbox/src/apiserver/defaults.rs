@@ -120,6 +120,11 @@ fn container(container: &mut Value) {
     ] {
         missing(container, key, value);
     }
+    for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(found) = container.get_mut(name) {
+            probe(found);
+        }
+    }
     for port in elements(container, "ports") {
         missing(port, "protocol", json!("TCP"));
     }
@@ -127,6 +132,21 @@ fn container(container: &mut Value) {
         if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef") {
             missing(field, "apiVersion", json!("v1"));
         }
+    }
+}
+
+fn probe(probe: &mut Value) {
+    for (key, value) in [
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ] {
+        missing(probe, key, json!(value));
+    }
+    if let Some(request) = probe.get_mut("httpGet") {
+        missing(request, "scheme", json!("HTTP"));
+        missing(request, "path", json!("/"));
     }
 }
 

@@ -19,27 +19,34 @@ pub(crate) fn version() -> Value {
     })
 }
 
-/// Subresources served for a version of a kind, with the verbs they take and the kind they speak.
-pub(crate) fn subresources(
-    resource: &Resource,
-    version: &Version,
-) -> Vec<(
-    &'static str,
-    &'static [&'static str],
-    (String, String, String),
-)> {
-    let own = (
-        resource.group().to_owned(),
-        version.name.clone(),
-        resource.kind.clone(),
-    );
-    let mut found: Vec<(_, &'static [&'static str], _)> = Vec::new();
+/// A part of an object that is served by a path of its own.
+struct Subresource {
+    name: &'static str,
+    verbs: &'static [&'static str],
+    /// Group, version and kind of what is sent and answered.
+    speaks: (String, String, String),
+}
+
+/// Subresources served for a version of a kind.
+fn subresources(resource: &Resource, version: &Version) -> Vec<Subresource> {
+    let mut found = Vec::new();
     if version.status {
-        found.push(("status", &["get", "patch", "update"], own));
+        found.push(Subresource {
+            name: "status",
+            verbs: &["get", "patch", "update"],
+            speaks: (
+                resource.group().to_owned(),
+                version.name.clone(),
+                resource.kind.clone(),
+            ),
+        });
     }
     if resource.group().is_empty() && resource.plural() == "pods" {
-        let binding = (String::new(), "v1".to_owned(), "Binding".to_owned());
-        found.push(("binding", &["create"], binding));
+        found.push(Subresource {
+            name: "binding",
+            verbs: &["create"],
+            speaks: (String::new(), "v1".to_owned(), "Binding".to_owned()),
+        });
     }
     found
 }
@@ -148,10 +155,12 @@ pub(crate) fn resource_list(registry: &Registry, group: &str, version: &str) -> 
             entry["categories"] = json!(resource.categories);
         }
         resources.push(entry);
-        for (name, verbs, (group, version, kind)) in subresources(resource, version) {
+        for part in subresources(resource, version) {
+            let (group, version, kind) = &part.speaks;
             resources.push(json!({
-                "name": format!("{}/{name}", resource.plural()), "singularName": "", "namespaced": resource.namespaced,
-                "group": group, "version": version, "kind": kind, "verbs": verbs,
+                "name": format!("{}/{}", resource.plural(), part.name), "singularName": "",
+                "namespaced": resource.namespaced, "group": group, "version": version, "kind": kind,
+                "verbs": part.verbs,
             }));
         }
     }
@@ -182,9 +191,7 @@ fn aggregated_group(registry: &Registry, group: &str, versions: &[String]) -> Va
                 .map(|(resource, of)| {
                     let subresources: Vec<Value> = subresources(resource, of)
                         .iter()
-                        .map(|(name, verbs, speaks)| {
-                            json!({"subresource": name, "responseKind": kind(speaks), "verbs": verbs})
-                        })
+                        .map(|part| json!({"subresource": part.name, "responseKind": kind(&part.speaks), "verbs": part.verbs}))
                         .collect();
                     let scope = if resource.namespaced { "Namespaced" } else { "Cluster" };
                     json!({

@@ -15,6 +15,7 @@ use super::form::Form;
 use super::meta::Part;
 use super::patch::Kind;
 use super::query::Query;
+use super::rbac::{self, Action, Policies};
 use super::route::{self, Route, Target};
 use super::{Request, Shared, Token, discovery, openapi, respond};
 use crate::faults::{self, Effect, Subject, When};
@@ -57,6 +58,9 @@ pub(crate) async fn handle(
             && let Some(answer) = struck(effect).await
         {
             return answer;
+        }
+        if let Err(status) = authorize(&shared, &user, &route, &entry) {
+            return Ok(respond::refusal(&status));
         }
         let body = match axum::body::to_bytes(body, MAX_BODY).await {
             Ok(body) => body,
@@ -152,6 +156,24 @@ fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Token, Status> {
         .ok_or_else(Status::unauthorized)
 }
 
+/// Whether the user may do this. Paths that name no objects are open to all, as on a default cluster.
+fn authorize(shared: &Shared, user: &Token, route: &Route, entry: &Request) -> Result<(), Status> {
+    let Route::Resource(target) = route else {
+        return Ok(());
+    };
+    let action = Action {
+        verb: &entry.verb,
+        group: &target.group,
+        resource: &entry.resource,
+        namespace: &entry.namespace,
+        name: &entry.name,
+    };
+    if !shared.options.rbac || Policies::of(shared).permit(user, &action) {
+        return Ok(());
+    }
+    Err(rbac::forbidden(&user.user, &action))
+}
+
 fn dispatch(
     shared: &Arc<Shared>,
     parts: &http::request::Parts,
@@ -168,8 +190,7 @@ fn dispatch(
         )),
         Route::Resource(target) => resource(shared, parts, target, query, body),
         Route::Unknown => Ok(respond::unknown_path()),
-        // kubectl asks for this only if there is no version 3, and only in protobuf.
-        Route::OpenApiV2 => Ok(respond::unknown_path()),
+        Route::OpenApiV2 => Ok(openapi::version_2()),
         Route::Version => Ok(respond::json(StatusCode::OK, &discovery::version())),
         Route::CoreVersions => Ok(discovery::core_versions(&shared.registry(), aggregated)),
         Route::Groups => Ok(discovery::group_list(&shared.registry(), aggregated)),
@@ -221,6 +242,11 @@ fn resource(
     let accept = header(&parts.headers, &ACCEPT);
     let include = call.query.get("includeObject");
     let form = Form::negotiate(accept, include, &call.resource, &call.version);
+    if content_type.starts_with("application/vnd.kubernetes.protobuf") {
+        let message = "the body of the request was in an unknown format - accepted media types include: \
+                       application/json (kubectl create KIND sends protobuf; kubectl create -f and apply send JSON)";
+        return Err(Status::new(415, "UnsupportedMediaType", message));
+    }
     if let Some(name) = &call.target.subresource {
         return call.subresource(name, verb, content_type, || json(body));
     }

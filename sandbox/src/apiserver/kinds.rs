@@ -29,11 +29,18 @@ pub(crate) fn bootstrap(shared: &Shared) {
 }
 
 /// Brings an object into the form to be stored: prunes, fills in defaults. `old` is what it replaces.
-pub(crate) fn complete(call: &Call<'_>, old: Option<&Value>, object: &mut Value) {
+pub(crate) fn complete(
+    call: &Call<'_>,
+    old: Option<&Value>,
+    object: &mut Value,
+) -> Result<(), Status> {
     if call.resource.custom {
-        schema::prune(&call.version.schema, object);
+        let unknown = schema::prune(&call.version.schema, object);
+        if call.query.get("fieldValidation") == Some("Strict") && !unknown.is_empty() {
+            return Err(unknown_fields(call, &unknown));
+        }
         schema::default(&call.version.schema, object);
-        return;
+        return Ok(());
     }
     match (call.resource.group(), call.resource.plural()) {
         ("", "namespaces") if old.is_none() => {
@@ -49,6 +56,21 @@ pub(crate) fn complete(call: &Call<'_>, old: Option<&Value>, object: &mut Value)
         crd::CRDS => crd::complete(object, &now()),
         (group, plural) => defaults::fill(group, plural, old.is_none(), object),
     }
+    Ok(())
+}
+
+/// The refusal of an object with fields that its schema does not know, for a client that wants to hear of them.
+fn unknown_fields(call: &Call<'_>, paths: &[String]) -> Status {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| format!("unknown field \"{path}\""))
+        .collect();
+    let kind = &call.resource.kind;
+    Status::bad_request(format!(
+        "{kind} in version \"{}\" cannot be handled as a {kind}: strict decoding error: {}",
+        call.version.name,
+        paths.join(", ")
+    ))
 }
 
 /// Checks an object about to be stored.

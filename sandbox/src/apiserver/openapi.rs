@@ -23,6 +23,15 @@ pub(crate) fn index(registry: &Registry) -> Response {
     respond::json(StatusCode::OK, &json!({"paths": paths}))
 }
 
+/// `/openapi/v2`: an empty document, in the protobuf form that clients ask for. They read it only to find that it
+/// does not have what version 3 did not have either.
+pub(crate) fn version_2() -> Response {
+    // Field 1 (swagger) is the text "2.0".
+    const DOCUMENT: &[u8] = b"\x0a\x032.0";
+    let content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    respond::with_type(StatusCode::OK, content_type, DOCUMENT)
+}
+
 /// `/openapi/v3/apis/GROUP/VERSION`
 pub(crate) fn document(registry: &Registry, group: &str, version: &str) -> Response {
     let mut paths = Map::new();

@@ -1,10 +1,15 @@
 //! Continue tokens of paged lists, in the form a kube-apiserver gives them.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, NO_PAD};
 use serde_json::{Value, json};
 
 use crate::status::Status;
+
+/// As Go's decoder, this one does not mind bits left over in the last character.
+const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+const LENIENT: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
 
 /// Where a list goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +31,13 @@ impl Continue {
             .version
             .map_or(-1, |version| i64::try_from(version).unwrap_or(i64::MAX));
         let token = json!({"v": "meta.k8s.io/v1", "rv": version, "start": start});
-        URL_SAFE_NO_PAD.encode(token.to_string())
+        BASE64.encode(token.to_string())
     }
 
     pub(crate) fn parse(token: &str) -> Result<Continue, Status> {
         let invalid = |why: String| Status::bad_request(format!("invalid continue token: {why}"));
         let not_valid = |why: String| invalid(format!("continue key is not valid: {why}"));
-        let json = URL_SAFE_NO_PAD
+        let json = BASE64
             .decode(token)
             .map_err(|why| not_valid(why.to_string()))?;
         let token: Value = serde_json::from_slice(&json).map_err(|why| {

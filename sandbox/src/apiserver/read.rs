@@ -12,7 +12,7 @@ use super::page::Continue;
 use super::selector::Selector;
 use super::{meta, respond};
 use crate::status::Status;
-use crate::store::Key;
+use crate::store::{Key, Listed};
 
 /// The message that comes with a fresh, inconsistent token when a list took too long.
 const CONTINUE_TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. \
@@ -120,7 +120,7 @@ impl Call<'_> {
     }
 
     /// What is listed, as of the version that the parameters ask for.
-    fn objects(&self, place: Option<&Continue>) -> Result<(Vec<(Key, Arc<Value>)>, u64), Status> {
+    fn objects(&self, place: Option<&Continue>) -> Result<Listed, Status> {
         let store = &self.shared.store;
         let (collection, namespace) = (&self.resource.collection, self.target.namespace.as_deref());
         let given = self.query.get("resourceVersion");

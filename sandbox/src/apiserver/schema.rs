@@ -5,16 +5,30 @@ use serde_json::{Map, Value};
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 const EMBEDDED: &str = "x-kubernetes-embedded-resource";
 
-/// Removes what the schema does not know. `apiVersion`, `kind` and `metadata` of the object itself stay.
-pub(crate) fn prune(schema: &Value, object: &mut Value) {
-    prune_fields(schema, object, true);
+/// Paths of removed fields that are told of at most.
+const MAX_TOLD: usize = 20;
+
+/// Removes what the schema does not know, and answers with the paths of it. `apiVersion`, `kind` and `metadata` of
+/// the object itself stay.
+pub(crate) fn prune(schema: &Value, object: &mut Value) -> Vec<String> {
+    let mut removed = Vec::new();
+    prune_fields(schema, object, true, "", &mut removed);
+    removed
 }
 
-fn prune_fields(schema: &Value, value: &mut Value, resource: bool) {
+fn prune_fields(
+    schema: &Value,
+    value: &mut Value,
+    resource: bool,
+    at: &str,
+    removed: &mut Vec<String>,
+) {
     match value {
         Value::Array(elements) => {
-            for element in elements {
-                prune_fields(&schema["items"], element, schema["items"][EMBEDDED] == true);
+            let items = &schema["items"];
+            for (index, element) in elements.iter_mut().enumerate() {
+                let at = format!("{at}[{index}]");
+                prune_fields(items, element, items[EMBEDDED] == true, &at, removed);
             }
         }
         Value::Object(fields) => {
@@ -25,12 +39,21 @@ fn prune_fields(schema: &Value, value: &mut Value, resource: bool) {
                 if resource && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
                     return true;
                 }
+                let at = match at {
+                    "" => name.clone(),
+                    at => format!("{at}.{name}"),
+                };
                 let of = match known.get(name) {
                     Some(of) => of,
                     None if others.is_object() => others,
-                    None => return keep,
+                    None => {
+                        if !keep && removed.len() < MAX_TOLD {
+                            removed.push(at);
+                        }
+                        return keep;
+                    }
                 };
-                prune_fields(of, value, of[EMBEDDED] == true);
+                prune_fields(of, value, of[EMBEDDED] == true, &at, removed);
                 true
             });
         }
@@ -107,7 +130,18 @@ mod tests {
                 "pod": {"kind": "Pod", "metadata": {"labels": {"a": "b"}}, "spec": {"any": 1}, "status": {}},
             },
         });
-        prune(&schema, &mut object);
+        let removed = prune(&schema, &mut object);
+        assert_eq!(
+            removed,
+            [
+                "other",
+                "spec.b",
+                "spec.free.known.dropped",
+                "spec.list[0].z",
+                "spec.map.k.z",
+                "spec.pod.status"
+            ]
+        );
         let expected = json!({
             "apiVersion": "v1", "kind": "K", "metadata": {"name": "n"},
             "spec": {

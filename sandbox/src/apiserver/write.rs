@@ -40,7 +40,7 @@ impl Call<'_> {
         if let Some(namespace) = namespace {
             kinds::namespace_takes(tx, &self.resource, namespace, &name)?;
         }
-        kinds::complete(self, None, &mut object);
+        kinds::complete(self, None, &mut object)?;
         kinds::check(self, &object)?;
         self.store_in(tx, &self.key(&name), object)
     }
@@ -95,7 +95,7 @@ impl Call<'_> {
     ) -> Result<Arc<Value>, Status> {
         let namespace = self.target.namespace.as_deref();
         meta::belongs(&self.resource, &self.version.name, namespace, &mut object)?;
-        kinds::complete(self, Some(old), &mut object);
+        kinds::complete(self, Some(old), &mut object)?;
         meta::update(&self.resource, &self.version, part, old, &mut object)?;
         kinds::check(self, &object)?;
         self.store_in(tx, key, object)

@@ -77,12 +77,12 @@ fn what(namespace: &str) -> String {
     format!("run commands in pods in namespace {namespace}")
 }
 
-/// The verb that RBAC misses, by the API server's message: a WebSocket is opened with GET, which servers before 1.35
-/// take for `get` and later ones for `create` as well.
+/// What RBAC misses, by the API server's message. A WebSocket is opened with GET, which needs `get`; since Kubernetes 1.35
+/// it needs `create` as well (AuthorizePodWebsocketUpgradeCreatePermission), which is asked for second.
 fn missing_verb(message: &str) -> Option<&'static str> {
     let (_, verb) = message.split_once(" cannot ")?;
     match verb.split_once(' ')? {
-        ("get", _) => Some("get"),
+        ("get", _) => Some("get and create"),
         (_, rest) if rest.contains("pods/exec") => Some("create"),
         _ => None,
     }
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn missing_permissions_name_verb_and_resource() {
-        for (cannot, verb) in [("create", "create"), ("get", "get")] {
+        for (cannot, verb) in [("create", "create"), ("get", "get and create")] {
             let body = format!(
                 r#"{{"message":"pods \"web-1\" is forbidden: User \"system:serviceaccount:a:b\" cannot {cannot} resource \"pods/exec\" in API group \"\" in the namespace \"shop\"","details":{{"kind":"pods"}},"code":403}}"#
             );

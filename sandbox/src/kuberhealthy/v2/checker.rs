@@ -146,7 +146,7 @@ fn inject(container: &mut Value, run: &Run<'_>) {
         pods::variable("KH_CHECK_RUN_DEADLINE", &run.deadline_unix.to_string()),
         pods::namespace_variable(),
     ];
-    if let Some(env) = container["env"].as_array_mut() {
+    if let Some(env) = container.get_mut("env").and_then(Value::as_array_mut) {
         env.retain(|known| {
             injected
                 .iter()

@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::checker::{Checker, Known, Workload};
-use super::run::{Runner, Shared};
+use super::run::Runner;
+use super::shared::Shared;
 use crate::api::Patch;
 use crate::informer::{Change, Informer, key};
 

@@ -5,6 +5,7 @@
 //!                └── pod ──► checker ── POST /externalCheckStatus ──► report ──► khstate
 //! ```
 
+mod after;
 mod checker;
 mod control;
 mod crds;
@@ -12,6 +13,7 @@ mod page;
 mod reaper;
 mod report;
 mod run;
+mod shared;
 mod state;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,7 +31,7 @@ use super::server::{Bound, Connection, Server, answer};
 use super::{Speed, StartError, go, install, pods};
 use crate::api::Api;
 use crate::informer::{AbortOnDrop, Cache};
-use run::Shared;
+use shared::Shared;
 use state::States;
 
 /// How a Kuberhealthy v2 is set up.
@@ -96,18 +98,18 @@ pub async fn start(api: Api, options: Options) -> Result<Kuberhealthy, StartErro
         jobs: Cache::start(&api, "/apis/comcast.github.io/v1/khjobs"),
         master: pod.clone(),
     };
-    let shared = Arc::new(Shared {
-        states: States {
-            api,
-            speed,
-            pod: pod.clone(),
-        },
-        report_url: format!("http://{}/externalCheckStatus", bound.address),
-        own_namespace: namespace,
-        owner: owner.unwrap_or(pod),
-        loaded: Default::default(),
-        reported: Default::default(),
-    });
+    let states = States {
+        api,
+        speed,
+        pod: pod.clone(),
+    };
+    let report_url = format!("http://{}/externalCheckStatus", bound.address);
+    let shared = Arc::new(Shared::new(
+        states,
+        report_url,
+        namespace,
+        owner.unwrap_or(pod),
+    ));
     let server = bound.serve(|faults| router(&shared, caches, faults));
     let (pods, states, jobs) = (
         Arc::clone(&shared),

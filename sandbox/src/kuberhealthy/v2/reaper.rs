@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::{clock, pods};
 use super::checker::CHECK_LABEL;
-use super::run::Shared;
+use super::shared::Shared;
 use crate::informer::key;
 
 /// Pause between two sweeps of the pods.

@@ -1,7 +1,6 @@
 //! `/externalCheckStatus`, where checker pods report.
 
 use std::net::IpAddr;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -11,7 +10,7 @@ use tokio::time::Instant;
 use super::super::go::Report;
 use super::super::pods;
 use super::checker::{CHECK_ANNOTATION, RUN_LABEL};
-use super::run::Shared;
+use super::shared::Shared;
 use super::state::Details;
 
 /// How long a reporting pod is looked for by its uuid, and then again by its address.
@@ -136,10 +135,6 @@ async fn store(shared: &Shared, reporter: &Reporter, report: Report) -> Result<(
         .store(namespace, name, &details)
         .await
         .map_err(drop)?;
-    shared
-        .reported
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(uuid.clone());
+    shared.has_reported(uuid);
     Ok(())
 }

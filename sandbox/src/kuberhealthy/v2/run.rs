@@ -1,6 +1,5 @@
 //! One run of a check: uuid, pod, report, exit, and the write that follows from how it went.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,41 +7,22 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::super::duration::GoDuration;
 use super::super::{clock, go, pods};
-use super::checker::{CHECK_LABEL, Checker, RUN_LABEL, Run, Workload};
-use super::state::{Details, States};
+use super::checker::{Checker, RUN_LABEL, Run};
+use super::shared::Shared;
 use crate::api::ApiError;
 use crate::informer::{Change, Informer};
 
 /// Pause between two looks at a report or a pod.
-const POLL: Duration = Duration::from_secs(5);
-/// How long a stop waits for a pod before it is killed.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(60);
-
-/// What all runs share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) states: States,
-    /// Where checker pods report.
-    pub(super) report_url: String,
-    /// Namespace of Kuberhealthy's own pod.
-    pub(super) own_namespace: String,
-    /// Name of the pod that owns the checker pods of that namespace.
-    pub(super) owner: String,
-    /// Keys of the checks configured now.
-    pub(super) loaded: Mutex<HashSet<String>>,
-    /// Uuids that have reported. `LastRun` has a resolution of a second, too coarse to see a report when runs follow
-    /// each other within one; the real controller's own waits keep them further apart.
-    pub(super) reported: Mutex<HashSet<String>>,
-}
+pub(super) const POLL: Duration = Duration::from_secs(5);
 
 /// A check or job with the name of its latest pod.
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) checker: Checker,
     pub(super) shared: Arc<Shared>,
-    pod_name: Mutex<String>,
+    /// Name of the latest pod; empty before the first.
+    pub(super) pod_name: Mutex<String>,
 }
 
 /// How a run ended without a verdict to compute.
@@ -89,12 +69,9 @@ impl Runner {
     pub(super) async fn once(&self, stop: &Stop) -> bool {
         let started = Instant::now();
         let uuid = uuid::Uuid::new_v4().to_string();
+        self.shared.runs().insert(uuid.clone(), false);
         let ended = self.run(&uuid, stop).await;
-        self.shared
-            .reported
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&uuid);
+        self.shared.runs().remove(&uuid);
         // What cannot be written is lost, as it is in the source, which only logs it.
         match ended {
             Err(Ended::Failed(why)) => {
@@ -266,12 +243,7 @@ impl Runner {
     async fn report(&self, uuid: &str, last_run: i64) {
         loop {
             self.poll().await;
-            let seen = self
-                .shared
-                .reported
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(uuid);
+            let seen = self.shared.runs().get(uuid) == Some(&true);
             let stored = self
                 .shared
                 .states
@@ -300,141 +272,8 @@ impl Runner {
         Ok(())
     }
 
-    async fn poll(&self) {
+    pub(super) async fn poll(&self) {
         tokio::time::sleep(self.shared.states.speed.scale(POLL)).await;
-    }
-
-    /// Evicts what still runs of this check; one that cannot be evicted is deleted with 30 s of grace.
-    async fn evict_leftovers(&self) {
-        let api = &self.shared.states.api;
-        let Checker {
-            namespace, name, ..
-        } = &self.checker;
-        let Ok(list) = api
-            .list(&pods::labelled(namespace, CHECK_LABEL, Some(name)))
-            .await
-        else {
-            return;
-        };
-        for pod in list.items.iter().filter(|pod| is_alive(pod)) {
-            let pod_name = pods::metadata(pod, "name");
-            let path = format!("{}/{pod_name}", pods::path(namespace));
-            let eviction = json!({
-                "apiVersion": "policy/v1", "kind": "Eviction",
-                "metadata": {"name": pod_name, "namespace": namespace},
-            });
-            if api
-                .create(&format!("{path}/eviction"), &eviction)
-                .await
-                .is_err()
-            {
-                let _ = api.delete(&format!("{path}?gracePeriodSeconds=30")).await;
-            }
-        }
-    }
-
-    /// The write of a run that failed to execute: the uuid stays, everything else of the run is blank.
-    async fn write_error(&self, why: &str) -> Result<(), ApiError> {
-        let Checker {
-            namespace,
-            name,
-            workload,
-            ..
-        } = &self.checker;
-        let known = self
-            .shared
-            .loaded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&self.checker.key());
-        if *workload == Workload::Check && !known {
-            return Ok(());
-        }
-        let current = self.shared.states.get_or_create(namespace, name).await?;
-        let details = Details {
-            errors: Some(vec![format!("{}{why}", workload.error_prefix())]),
-            namespace: namespace.clone(),
-            uuid: current.uuid,
-            ..Details::default()
-        };
-        self.shared.states.store(namespace, name, &details).await
-    }
-
-    /// The write of a run that ended, or was stopped: the verdict is computed anew from the stored errors.
-    async fn write_result(&self, started: Instant, aborted: bool) -> Result<(), ApiError> {
-        let Checker {
-            namespace, name, ..
-        } = &self.checker;
-        let Shared { states, .. } = &*self.shared;
-        let current = states.get_or_create(namespace, name).await?;
-        // Two of the polls are taken for waiting, also when the run was stopped before them.
-        let run_duration = GoDuration::difference(started.elapsed(), states.speed.scale(POLL) * 2);
-        // A stopped run cannot look its pod up any more.
-        let node = match aborted {
-            true => String::new(),
-            false => self.node(&current.uuid).await,
-        };
-        let details = Details {
-            ok: current.errors().is_empty(),
-            errors: Some(current.errors().to_vec()),
-            run_duration: run_duration.to_string(),
-            namespace: namespace.clone(),
-            node,
-            uuid: current.uuid,
-            ..Details::default()
-        };
-        states.store(namespace, name, &details).await
-    }
-
-    async fn node(&self, uuid: &str) -> String {
-        let path = pods::labelled(&self.checker.namespace, RUN_LABEL, Some(uuid));
-        let pods = self
-            .shared
-            .states
-            .api
-            .list(&path)
-            .await
-            .map(|list| list.items)
-            .unwrap_or_default();
-        match pods.as_slice() {
-            [pod] => pod["spec"]["nodeName"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            _ => String::new(),
-        }
-    }
-
-    /// Waits for the latest pod to end, after the check was told to stop; kills it after a grace period, unless the
-    /// check's own time-out is shorter.
-    pub(super) async fn shut_down(&self) {
-        let pod_name = self
-            .pod_name
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let Shared { states, .. } = &*self.shared;
-        let path = format!("{}/{pod_name}", pods::path(&self.checker.namespace));
-        let grace = states.speed.scale(SHUTDOWN_GRACE);
-        let given_up = Instant::now() + self.checker.timeout;
-        let killed = Instant::now() + grace;
-        loop {
-            self.poll().await;
-            if pod_name.is_empty() {
-                return;
-            }
-            match states.api.get(&path).await {
-                Ok(pod) if !pods::is_finished(&pod) => {}
-                _ => return,
-            }
-            if Instant::now() >= killed {
-                let _ = states.api.delete_now(&path).await;
-                return;
-            }
-            if Instant::now() >= given_up {
-                return;
-            }
-        }
     }
 }
 
@@ -509,6 +348,6 @@ async fn wait_for_deletion(watched: &mut Informer) {
     while !matches!(watched.next().await, Change::Deleted(_)) {}
 }
 
-fn is_alive(pod: &Value) -> bool {
+pub(super) fn is_alive(pod: &Value) -> bool {
     matches!(pods::phase(pod), "Pending" | "Running" | "Unknown")
 }

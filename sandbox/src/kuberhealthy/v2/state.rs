@@ -214,9 +214,7 @@ mod tests {
             ..Details::default()
         };
         let text = serde_json::to_string(&details).unwrap();
-        let expected = concat!(
-            r#"{"OK":true,"Errors":["x"],"RunDuration":"","Namespace":"","Node":"","AuthoritativePod":"","uuid":""}"#
-        );
+        let expected = r#"{"OK":true,"Errors":["x"],"RunDuration":"","Namespace":"","Node":"","AuthoritativePod":"","uuid":""}"#;
         assert_eq!(text, expected);
     }
 

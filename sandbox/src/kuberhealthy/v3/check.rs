@@ -154,17 +154,21 @@ pub(super) fn with_finalizer(check: &Value) -> Option<Value> {
         }
     }
     for kind in ["containers", "initContainers"] {
-        for container in check["spec"]["podSpec"]["spec"][kind]
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-        {
+        for container in containers(check.pointer_mut("/spec/podSpec/spec"), kind) {
             if container["resources"].is_null() {
                 container["resources"] = json!({});
             }
         }
     }
     Some(check)
+}
+
+/// The containers of a pod spec, none if it has none of the kind.
+fn containers<'a>(spec: Option<&'a mut Value>, kind: &str) -> impl Iterator<Item = &'a mut Value> {
+    let containers = spec
+        .and_then(|spec| spec.get_mut(kind))
+        .and_then(Value::as_array_mut);
+    containers.into_iter().flatten()
 }
 
 /// The object without the finalizer; `None` if it has none.
@@ -205,7 +209,7 @@ pub(super) fn pod(check: &Value, uuid: &str, start_unix: i64, report_url: &str) 
     let deadline = start_unix.saturating_add(seconds);
     let mut spec = asked["spec"].clone();
     for kind in ["containers", "initContainers"] {
-        for container in spec[kind].as_array_mut().into_iter().flatten() {
+        for container in containers(Some(&mut spec), kind) {
             pods::set_env(container, pods::variable("KH_REPORTING_URL", report_url));
             pods::set_env(container, pods::variable("KH_RUN_UUID", uuid));
             pods::set_env(container, pods::namespace_variable());

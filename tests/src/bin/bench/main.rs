@@ -4,15 +4,15 @@
 //! Kuberhealthy on loopback, and runs each program RUNS times (200 unless told), one after the other. Each is shown
 //! beside a bare program that does the same work, so that the ratio holds on any machine.
 
+mod build;
 mod measure;
 mod serve;
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use measure::Usage;
 
@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn compare(runs: u32) -> anyhow::Result<()> {
-    let folder = build(&[("checks", "http-check"), ("scenarios", BARE)])?;
+    let folder = build::dist(&[("checks", "http-check"), ("scenarios", BARE)])?;
     let (server, addresses) = serve::start()?;
     let reporting = [
         (
@@ -123,35 +123,4 @@ fn print_row(label: &str, size: Option<u64>, usage: &Usage) {
         usage.cpu_ms,
         usage.peak_kib as f64 / 1024.0,
     );
-}
-
-/// Builds binaries in the `dist` profile and says which folder holds them.
-fn build(binaries: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--locked", "--profile", "dist"]);
-    for (package, binary) in binaries {
-        command.args(["-p", package, "--bin", binary]);
-    }
-    eprintln!("building in the dist profile (a few minutes the first time) ...");
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("could not start {command:?}"))?;
-    if !status.success() {
-        bail!("{command:?} failed: {status}");
-    }
-    // This program is in target/PROFILE/; the binaries are in target/dist/.
-    let executable = env::current_exe()?;
-    let target = executable
-        .ancestors()
-        .nth(2)
-        .map(Path::to_path_buf)
-        .with_context(|| {
-            format!(
-                "expected to be in a target folder, am {}",
-                executable.display()
-            )
-        })?;
-    Ok(target.join("dist"))
 }
