@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::codes::ExitCodes;
-use super::output::{Patterns, Seen, StreamSeen};
+use super::output::{Output, Patterns, Seen, StreamSeen};
 use crate::describe::shorten;
 use crate::values::Span;
 
@@ -23,6 +23,17 @@ pub(crate) enum Outcome {
     Unknown(String),
     /// It was not even tried; the reason, as a sentence of its own.
     NotTried(String),
+}
+
+impl Outcome {
+    /// This end, with what the command had written until then.
+    pub(crate) fn with(self, output: Output<'_>) -> (Outcome, Seen) {
+        let seen = match self {
+            Outcome::TimedOut(_) => output.cut_off(),
+            _ => output.finish(),
+        };
+        (self, seen)
+    }
 }
 
 impl fmt::Display for Outcome {

@@ -80,9 +80,18 @@ impl<'a> Output<'a> {
 
     /// No more will come.
     pub(crate) fn finish(self) -> Seen {
+        self.seen(false)
+    }
+
+    /// More might have come. A line that had begun may end anywhere, so the last whole one is quoted if there is one.
+    pub(crate) fn cut_off(self) -> Seen {
+        self.seen(true)
+    }
+
+    fn seen(self, cut_off: bool) -> Seen {
         Seen {
-            stdout: self.stdout.finish(),
-            stderr: self.stderr.finish(),
+            stdout: self.stdout.finish(cut_off),
+            stderr: self.stderr.finish(cut_off),
             log: self.transcript.text(),
         }
     }
@@ -147,9 +156,13 @@ impl<'a> Lines<'a> {
         self.line.clear();
     }
 
-    fn finish(mut self) -> StreamSeen {
+    fn finish(mut self, cut_off: bool) -> StreamSeen {
         if !self.line.is_empty() {
+            let whole = self.last.clone();
             self.end_line();
+            if cut_off && !whole.is_empty() {
+                self.last = whole;
+            }
         }
         let of = |patterns: &[Regex], matched: &[bool], is: bool| {
             let those = patterns
@@ -287,6 +300,23 @@ mod tests {
         }
         output.push(Stream::Stdout, b"\nneedle");
         assert!(output.finish().stdout.missing.is_empty());
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_is_judged_but_not_quoted() {
+        let (stdout, none) = (patterns(&["^fl$"], &[]), Patterns::default());
+        let cut_off = |text: &[u8]| {
+            let mut output = Output::new(&stdout, &none);
+            output.push(Stream::Stdout, text);
+            output.cut_off().stdout
+        };
+        let seen = cut_off(b"flood\nfl");
+        assert!(seen.missing.is_empty());
+        assert_eq!(seen.last.as_deref(), Some("flood"));
+        assert_eq!(
+            cut_off(b"waiting for db").last.as_deref(),
+            Some("waiting for db")
+        );
     }
 
     #[test]

@@ -195,7 +195,7 @@ impl Remote<'_> {
         let (limit, which) = match self.until {
             Some(until) if until <= now => {
                 let reason = "expected the command to run before the deadline of the run, its turn did not come";
-                return Ok((Outcome::NotTried(reason.to_owned()), output.finish()));
+                return Ok(Outcome::NotTried(reason.to_owned()).with(output));
             }
             Some(until) if until < limit => (until, Limit::Deadline),
             _ => (limit, Limit::Timeout(self.command.timeout)),
@@ -209,7 +209,7 @@ impl Remote<'_> {
                 "expected the API server to run a command, it did not answer in time".to_owned(),
             ),
         };
-        Ok((outcome, output.finish()))
+        Ok(outcome.with(output))
     }
 
     async fn talk(

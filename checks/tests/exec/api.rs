@@ -293,11 +293,7 @@ impl Api {
             url,
             request: seen.clone(),
         });
-        {
-            let mut open = self.state.open.lock().unwrap();
-            *open = (open.0 + 1, open.1.max(open.0 + 1));
-            self.state.opened.notify_all();
-        }
+        let under_way = UnderWay::begin(&self.state);
         let mut reply = self.state.replies[&pod].clone();
         if let Reply::Turns(replies) = reply {
             let mut turns = self.state.turns.lock().unwrap();
@@ -305,11 +301,10 @@ impl Api {
             reply = replies[(*turn).min(replies.len() - 1)].clone();
             *turn += 1;
         }
-        self.reply(reply, seen, stream);
-        self.state.open.lock().unwrap().0 -= 1;
+        self.reply(reply, seen, stream, under_way);
     }
 
-    fn reply(&self, reply: Reply, seen: &Seen, stream: &mut dyn Stream) {
+    fn reply(&self, reply: Reply, seen: &Seen, stream: &mut dyn Stream, under_way: UnderWay<'_>) {
         match reply {
             Reply::Refuse(status, body) => stream.write_all(&answer(status, &[], &body)).unwrap(),
             Reply::Silence => drain(stream),
@@ -325,17 +320,22 @@ impl Api {
                     ("Sec-WebSocket-Protocol", protocol),
                 ];
                 stream.write_all(&upgrade(&headers)).unwrap();
-                self.speak(frames, stream);
+                self.speak(frames, stream, under_way);
             }
         }
     }
 
-    fn speak(&self, frames: Vec<Frame>, stream: &mut dyn Stream) {
+    fn speak(&self, frames: Vec<Frame>, stream: &mut dyn Stream, under_way: UnderWay<'_>) {
+        let mut under_way = Some(under_way);
         let mut socket = WebSocket::from_raw_socket(stream, Role::Server, None);
         for frame in frames {
             // The other side may have all it needs, and leave.
             let sent = match frame {
                 Frame::Data(channel, bytes) => {
+                    // The other side is done with this one as soon as it knows how it ended.
+                    if channel == 3 && !bytes.is_empty() {
+                        drop(under_way.take());
+                    }
                     socket.send(Message::binary([vec![channel], bytes].concat()))
                 }
                 Frame::Ping => {
@@ -375,6 +375,24 @@ impl Api {
                 return;
             }
         }
+    }
+}
+
+/// Counts an exec for as long as it takes.
+struct UnderWay<'a>(&'a State);
+
+impl UnderWay<'_> {
+    fn begin(state: &State) -> UnderWay<'_> {
+        let mut open = state.open.lock().unwrap();
+        *open = (open.0 + 1, open.1.max(open.0 + 1));
+        state.opened.notify_all();
+        UnderWay(state)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.open.lock().unwrap().0 -= 1;
     }
 }
 

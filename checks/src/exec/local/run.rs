@@ -75,7 +75,7 @@ pub(in crate::exec) async fn run(
     });
     let (mut watched, pipes) = match started {
         Ok(started) => started,
-        Err(reason) => return Some((Outcome::CannotStart(reason), output.finish())),
+        Err(reason) => return Some(Outcome::CannotStart(reason).with(output)),
     };
     let outcome = {
         let mut drained = pin!(pipes.drain(&mut output).fuse());
@@ -111,7 +111,7 @@ pub(in crate::exec) async fn run(
             Stop::Cancelled => return None,
         }
     };
-    Some((outcome, output.finish()))
+    Some(outcome.with(output))
 }
 
 /// The processes of a command, and word of every change among them.
