@@ -109,6 +109,10 @@ pub struct PodTarget {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// What tells it from a pod of the same name before or after it.
+    pub uid: String,
+    containers: Vec<String>,
+    default_container: Option<String>,
     ips: Vec<IpAddr>,
     ports: Vec<(String, u16)>,
 }
@@ -125,6 +129,13 @@ impl PodTarget {
             Some(subject) => Finding::about(subject, message),
             None => Finding::new(format!("{}/{}: {message}", self.namespace, self.name)),
         }
+    }
+
+    /// The container that commands go to: as kubectl has it, the one its annotation names, else its first.
+    pub fn default_container(&self) -> &str {
+        let named = self.default_container.as_ref();
+        let named = named.filter(|name| self.containers.contains(name));
+        named.or(self.containers.first()).map_or("", String::as_str)
     }
 
     /// Its address of `family`.
@@ -273,6 +284,8 @@ fn target(pod: Pod) -> Option<PodTarget> {
                 .filter_map(|ip| ip.parse::<IpAddr>().ok()),
         );
     }
+    let names = pod.spec.containers.iter();
+    let names = names.map(|container| container.name.clone()).collect();
     let containers = pod
         .spec
         .containers
@@ -284,6 +297,9 @@ fn target(pod: Pod) -> Option<PodTarget> {
     Some(PodTarget {
         namespace: pod.metadata.namespace,
         name: pod.metadata.name,
+        uid: pod.metadata.uid,
+        containers: names,
+        default_container: pod.metadata.annotations.default_container,
         ips,
         ports: ports.collect(),
     })
@@ -318,6 +334,22 @@ mod tests {
         assert_eq!(target(pod("Running", true)), None);
         assert_eq!(target(pod("Pending", false)), None);
         assert_eq!(target(pod("Succeeded", false)), None);
+    }
+
+    #[test]
+    fn commands_go_to_the_container_kubectl_would_choose() {
+        let mut two = pod("Running", false);
+        let proxy = Container {
+            name: "proxy".to_owned(),
+            ports: vec![],
+        };
+        two.spec.containers.insert(0, proxy);
+        let container = |pod: &Pod| target(pod.clone()).unwrap().default_container().to_owned();
+        assert_eq!(container(&two), "proxy");
+        two.metadata.annotations.default_container = Some("web".to_owned());
+        assert_eq!(container(&two), "web");
+        two.metadata.annotations.default_container = Some("gone".to_owned());
+        assert_eq!(container(&two), "proxy");
     }
 
     #[test]
