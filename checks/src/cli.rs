@@ -229,6 +229,29 @@ pub(crate) fn with_help(command: Command) -> Command {
     })
 }
 
+/// `--help`: the options, then how to set them, examples, and what holds for every check.
+///
+/// Not as clap's `after_help`, which breaks long lines: examples are there to be pasted.
+pub(crate) fn help(command: Command, examples: &str) -> String {
+    let options = with_help(command).render_help();
+    let examples: String = examples.lines().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "{options}
+Every option is a flag and a variable of the same name. The flag wins, and an
+empty variable counts as unset. Where several values are allowed, repeat the
+flag, or put one on each line of the variable.
+
+Examples:
+{examples}
+The verdict goes to KH_REPORTING_URL, before KH_CHECK_RUN_DEADLINE, as the run
+KH_RUN_UUID; Kuberhealthy sets them. KH_CA_FILE names the CA certificates (PEM)
+for an https reporting URL. Exit code: 0 delivered, whatever the verdict; 1 not.
+Without KH_REPORTING_URL the verdict is printed: 0 passed, 1 failed, 2 wrong
+options.
+"
+    )
+}
+
 /// Every option of `command`, in the order of `--help`.
 pub(crate) fn options(command: &Command, names: Names) -> Vec<OptionDoc> {
     own_args(command)

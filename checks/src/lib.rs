@@ -7,6 +7,7 @@
 //! A binary in `src/bin/` names its check and nothing else; `khctl check` runs the same code through [`find`].
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::pin::Pin;
 use std::process::ExitCode;
 
@@ -33,10 +34,16 @@ pub(crate) const USER_AGENT: &str = concat!("kuberhealer-check/", env!("CARGO_PK
 /// Writes a line of progress to the pod's log. Findings are fixed texts; numbers that change belong here.
 macro_rules! log {
     ($($arg:tt)*) => {
-        eprintln!("{}", khclient::redact_urls(&format!($($arg)*)))
+        crate::write_line(&mut std::io::stderr().lock(), &khclient::redact_urls(&format!($($arg)*)))
     };
 }
 pub(crate) use log;
+
+/// Writes a line, and does without if nobody reads: `println!` and `eprintln!` panic on a closed pipe, which would make a
+/// verdict out of a reader that went away.
+pub(crate) fn write_line(out: &mut dyn Write, text: &str) {
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+}
 
 /// A check with its options in place, ready to run.
 pub(crate) type Job = Box<dyn FnOnce(Context) -> Pin<Box<dyn Future<Output = Report>>> + Send>;
@@ -55,6 +62,8 @@ pub struct Check {
     pub about: &'static str,
     /// Official images, without a tag, that it replaces.
     pub replaces: &'static [&'static str],
+    /// Command lines for `--help`, each on a line of its own after a line with `#` that says what it is for.
+    pub examples: &'static str,
     pub(crate) names: Names,
     pub(crate) augment: fn(Command) -> Command,
     pub(crate) prepare: Prepare,
@@ -81,6 +90,11 @@ impl Check {
     /// The command line, with the variable of each option in its help.
     pub fn command(&self) -> Command {
         cli::with_help(self.bare_command())
+    }
+
+    /// What `--help` prints.
+    pub fn help(&self) -> String {
+        cli::help(self.bare_command(), self.examples)
     }
 
     fn bare_command(&self) -> Command {
@@ -113,11 +127,11 @@ impl Check {
         let job = match cli::parse(self.bare_command(), self.names, &args, lookup) {
             Ok(matches) => (self.prepare)(&matches, lookup),
             Err(Stop::Print(text)) => {
-                print!("{text}");
+                write_line(&mut std::io::stdout().lock(), &text);
                 return ExitCode::SUCCESS;
             }
             Err(Stop::Help) => {
-                print!("{}", self.command().render_help());
+                write_line(&mut std::io::stdout().lock(), &self.help());
                 return ExitCode::SUCCESS;
             }
             Err(Stop::Wrong(error)) => Err(vec![error]),
@@ -142,6 +156,57 @@ mod tests {
             Some("http-check")
         );
         assert!(find("https").is_none());
+    }
+
+    /// The variables and the arguments of an example, split as a shell does where only single quotes are used.
+    fn split(line: &str, name: &str) -> (Vec<(String, String)>, Vec<OsString>) {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in line.chars() {
+            match (c, words.last_mut()) {
+                ('\'', _) => quoted = !quoted,
+                (' ', _) if !quoted => words.push(String::new()),
+                (c, Some(word)) => word.push(c),
+                (_, None) => unreachable!(),
+            }
+        }
+        let at = words.iter().position(|word| word == name).unwrap();
+        let set = words[..at]
+            .iter()
+            .map(|word| word.split_once('=').unwrap())
+            .map(|(env, value)| (env.to_owned(), value.to_owned()));
+        (
+            set.collect(),
+            words[at + 1..].iter().map(Into::into).collect(),
+        )
+    }
+
+    #[test]
+    fn examples_can_be_pasted() {
+        for check in CHECKS {
+            let lines = check.examples.lines().filter(|line| !line.starts_with('#'));
+            assert!((3..=5).contains(&lines.clone().count()), "{}", check.name);
+            for line in lines {
+                let (set, args) = split(line, check.name);
+                let options = check.options();
+                for (env, _) in &set {
+                    assert!(
+                        options.iter().any(|option| option.env == *env),
+                        "{env}: {line}"
+                    );
+                }
+                let lookup = |env: &str| {
+                    let found = set.iter().find(|(name, _)| name == env);
+                    found.map(|(_, value)| value.clone())
+                };
+                let matches = cli::parse(check.bare_command(), check.names, &args, &lookup);
+                let job = (check.prepare)(&matches.unwrap(), &lookup);
+                assert_eq!(job.map(drop), Ok(()), "{line}");
+            }
+            for part in check.examples.lines().chain(["KH_REPORTING_URL"]) {
+                assert!(check.help().contains(part), "{part}");
+            }
+        }
     }
 
     #[test]

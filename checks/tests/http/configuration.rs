@@ -326,3 +326,37 @@ fn without_kuberhealthy_it_is_a_wrong_usage() {
         Some(1)
     );
 }
+
+/// A reader that goes away, as in `http-check --help | head -1`.
+fn closed_pipe() -> std::io::PipeWriter {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_panic() {
+    for flag in ["--help", "--version"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_http-check"))
+            .env_clear()
+            .arg(flag)
+            .stdout(closed_pipe())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_is_no_failure() {
+    let server = Server::saying(200, &[], "");
+    let output = Command::new(env!("CARGO_BIN_EXE_http-check"))
+        .env_clear()
+        .args(["--check-url", &server.url("/")])
+        .stderr(closed_pipe())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "PASSED\n");
+}
