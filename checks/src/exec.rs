@@ -39,6 +39,13 @@ pub static CHECK: Check = Check {
     name: "exec-check",
     about: "Runs a command, here or in every running pod of a selector, and checks how it ends and what it says",
     replaces: &[],
+    examples: "\
+# A script with arguments, which has half a minute and must say something
+exec-check --timeout-duration 30s --expected-stdout . -- ls -l /tmp
+# A line for a shell; exit code 1 is fine too
+exec-check --exec-command 'df -P / | grep -v 100%' --expected-exit-codes 0,1
+# The same in every running pod of a label, found through kubectl proxy; variables do the same as flags
+POD_SELECTOR=app=web exec-check --pod-selector-namespace shop --kube-api-url http://localhost:8001 -- cat /tmp/healthy",
     names: args::NAMES,
     augment: ExecArgs::augment_args,
     prepare,
