@@ -154,6 +154,7 @@ fn env_flags(
 ) -> Vec<OsString> {
     let given = |flag: &str| {
         args.iter()
+            .take_while(|arg| *arg != "--")
             .filter_map(|arg| arg.to_str())
             .any(|arg| arg.split('=').next() == Some(flag))
     };

@@ -10,8 +10,10 @@ mod access;
 mod error;
 mod objects;
 mod read;
+mod upgrade;
 
 pub use access::{Access, ClusterArgs};
 pub use error::ClusterError;
-pub use objects::{Container, ContainerPort, Meta, Pod, PodIp, PodSpec, PodStatus};
+pub use objects::{Annotations, Container, ContainerPort, Meta, Pod, PodIp, PodSpec, PodStatus};
 pub use read::{Cluster, Resource};
+pub(crate) use upgrade::Answered;

@@ -19,8 +19,10 @@ pub mod cluster;
 pub mod dependency;
 pub mod describe;
 pub mod dns;
+pub mod exec;
 pub mod http;
 pub mod pods;
+pub mod tcp;
 pub mod tls;
 pub mod values;
 
@@ -68,7 +70,7 @@ pub struct Check {
 }
 
 /// Every check there is.
-pub static CHECKS: &[&Check] = &[&http::CHECK, &dependency::CHECK];
+pub static CHECKS: &[&Check] = &[&http::CHECK, &tcp::CHECK, &exec::CHECK, &dependency::CHECK];
 
 /// The check called `name`, with or without `-check` at its end.
 pub fn find(name: &str) -> Option<&'static Check> {

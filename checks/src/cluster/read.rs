@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, Response};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -57,7 +57,7 @@ impl std::fmt::Display for Resource<'_> {
 pub struct Cluster {
     access: Access,
     client: Client,
-    until: Option<Instant>,
+    pub(super) until: Option<Instant>,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +87,25 @@ impl Cluster {
     ///
     /// [`ClusterError::File`] if the CA file cannot be used.
     pub fn connect(access: Access, until: Option<Instant>) -> Result<Cluster, ClusterError> {
+        Cluster::build(access, until, |builder| builder)
+    }
+
+    /// As [`Cluster::connect`], for [`Cluster::web_socket`]: only a connection of HTTP/1.1 can be upgraded, and only a
+    /// fresh one cannot be closed for its age in that moment, when nobody could tell whether the request had arrived.
+    pub(crate) fn connect_for_upgrades(
+        access: Access,
+        until: Option<Instant>,
+    ) -> Result<Cluster, ClusterError> {
+        Cluster::build(access, until, |builder| {
+            builder.http1_only().pool_max_idle_per_host(0)
+        })
+    }
+
+    fn build(
+        access: Access,
+        until: Option<Instant>,
+        adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Cluster, ClusterError> {
         khclient::install_crypto_provider();
         let mut certificates = Vec::new();
         if access.url.scheme() == "https" {
@@ -101,13 +120,14 @@ impl Cluster {
                 return Err(file("no certificates in it".to_owned()));
             }
         }
-        let client = Client::builder()
+        let builder = Client::builder()
             .user_agent(crate::USER_AGENT)
             .tls_certs_only(certificates)
             // The API server is next door; a proxy for the internet cannot reach it.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(ONE_REQUEST)
+            .timeout(ONE_REQUEST);
+        let client = adjust(builder)
             .build()
             .map_err(|error| ClusterError::Unreachable(describe(&error)))?;
         Ok(Cluster {
@@ -261,7 +281,7 @@ impl Cluster {
     }
 
     /// The URL of a path, whose segments are encoded; a group holds slashes of its own.
-    fn url(&self, segments: &[&str]) -> Url {
+    pub(super) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.access.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty();
@@ -306,6 +326,11 @@ impl Cluster {
     }
 
     async fn send(&self, url: Url) -> Result<Result<Response, reqwest::Error>, ClusterError> {
+        Ok(self.ask(url)?.send().await)
+    }
+
+    /// A request that shows who we are.
+    pub(super) fn ask(&self, url: Url) -> Result<RequestBuilder, ClusterError> {
         let mut request = self.client.get(url);
         if let Some(path) = &self.access.token_file {
             let file = |reason: String| ClusterError::File {
@@ -318,7 +343,7 @@ impl Cluster {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        Ok(request.send().await)
+        Ok(request)
     }
 }
 
@@ -369,7 +394,10 @@ async fn decode<T: DeserializeOwned>(response: Response, ask: &Ask<'_>) -> Resul
 }
 
 /// The body, or `Err(None)` if it is larger than `limit`.
-async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Option<reqwest::Error>> {
+pub(super) async fn read(
+    mut response: Response,
+    limit: usize,
+) -> Result<Vec<u8>, Option<reqwest::Error>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Some)? {
         if body.len() + chunk.len() > limit {

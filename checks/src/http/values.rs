@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use regex::Regex;
 use url::Url;
 
 use crate::values::BadValue;
+pub(super) use crate::values::Pattern;
 
 /// One or more URLs, separated by white space, or by a comma before the next `http://` or `https://`: a comma
 /// elsewhere belongs to the URL, as it does for the official check.
@@ -79,27 +79,6 @@ impl FromStr for Method {
                 "a method, such as GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS",
             )),
         }
-    }
-}
-
-/// A regular expression, compiled once.
-#[derive(Debug, Clone)]
-pub(super) struct Pattern(pub(super) Regex);
-
-impl FromStr for Pattern {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<Pattern, BadValue> {
-        Regex::new(text).map(Pattern).map_err(|error| {
-            // The last line says what is wrong; those before it draw an arrow under the pattern.
-            let text = error.to_string();
-            let last = text
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            BadValue(format!("expected a regular expression: {last}"))
-        })
     }
 }
 
