@@ -55,12 +55,15 @@ pub fn redact_urls(text: &str) -> String {
 
 /// The value of an option or variable that was refused, for the message about it. As [`redact_urls`], and it also hides
 /// `user:password@` where the scheme is missing or misspelt, which is just what a refused URL or proxy may look like.
+/// Only the first 8192 characters are kept: a message shows less, and looking for credentials takes its time.
 ///
 /// ```
 /// assert_eq!(khclient::redact_value("user:pw@proxy:3128"), "***@proxy:3128");
 /// assert_eq!(khclient::redact_value("http:/user:pw@shop"), "***@shop");
 /// ```
 pub fn redact_value(value: &str) -> String {
+    let end = value.char_indices().nth(MAX_READ);
+    let value = &value[..end.map_or(value.len(), |(end, _)| end)];
     let hide = |text: &str| {
         let (before, host) = text.rsplit_once('@')?;
         let (user, _) = before.split_once(':')?;
@@ -252,6 +255,13 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(redact_value(value), expected);
         }
+    }
+
+    #[test]
+    fn a_huge_value_is_cut_before_it_is_looked_through() {
+        let shown = redact_value(&format!("http://u:p@h/{}", "://é".repeat(100_000)));
+        assert!(shown.starts_with("http://***@h/"));
+        assert!(shown.chars().count() <= MAX_READ);
     }
 
     #[test]
