@@ -102,7 +102,7 @@ pub(crate) enum Stop {
     /// Something else to print, such as the version.
     Print(String),
     /// Something is wrong.
-    Wrong(ConfigError),
+    Wrong(Vec<ConfigError>),
 }
 
 /// The name of the variable of an option.
@@ -143,7 +143,7 @@ pub(crate) fn parse(
                 Stop::Help
             }
             ErrorKind::DisplayVersion => Stop::Print(error.to_string()),
-            _ => Stop::Wrong(config_error(&error, names)),
+            _ => Stop::Wrong(vec![config_error(&error, names)]),
         })
 }
 

@@ -8,6 +8,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::process::ExitCode;
 
@@ -124,24 +125,35 @@ impl Check {
         args: Vec<OsString>,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> ExitCode {
-        let job = match cli::parse(self.bare_command(), self.names, &args, lookup) {
-            Ok(matches) => (self.prepare)(&matches, lookup),
-            Err(Stop::Print(text)) => {
-                write_line(&mut std::io::stdout().lock(), &text);
-                return ExitCode::SUCCESS;
-            }
-            Err(Stop::Help) => {
-                write_line(&mut std::io::stdout().lock(), &self.help());
-                return ExitCode::SUCCESS;
-            }
-            Err(Stop::Wrong(error)) => Err(vec![error]),
-        };
         let env = RunEnv::read(lookup);
-        match job {
-            Ok(job) => khclient::run_in(env, job),
-            Err(errors) => khclient::run_in(env, |_| async { Report::misconfigured(errors) }),
+        // No other thread runs yet, and what a panic leaves half done here is not used again.
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.prepared(&args, lookup)));
+        match prepared {
+            Ok(Ok(job)) => khclient::run_in(env, job),
+            Ok(Err(Stop::Print(text))) => {
+                write_line(&mut std::io::stdout().lock(), &text);
+                ExitCode::SUCCESS
+            }
+            Ok(Err(Stop::Help)) => {
+                write_line(&mut std::io::stdout().lock(), &self.help());
+                ExitCode::SUCCESS
+            }
+            Ok(Err(Stop::Wrong(errors))) => {
+                khclient::run_in(env, |_| async { Report::misconfigured(errors) })
+            }
+            // It goes on where it is reported.
+            Err(panic) => khclient::run_in(env, |_| async { resume::<Report>(panic) }),
         }
     }
+
+    fn prepared(&self, args: &[OsString], lookup: Lookup<'_>) -> Result<Job, Stop> {
+        let matches = cli::parse(self.bare_command(), self.names, args, lookup)?;
+        (self.prepare)(&matches, lookup).map_err(Stop::Wrong)
+    }
+}
+
+fn resume<T>(panic: Box<dyn std::any::Any + Send>) -> T {
+    resume_unwind(panic)
 }
 
 #[cfg(test)]
@@ -214,6 +226,43 @@ mod tests {
         for check in CHECKS {
             check.command().debug_assert();
         }
+    }
+
+    #[test]
+    fn a_panic_over_the_options_is_a_verdict_too() {
+        static BROKEN: Check = Check {
+            name: "broken-check",
+            about: "Cannot even begin",
+            replaces: &[],
+            examples: "",
+            names: Names {
+                official: &[],
+                secret: &[],
+            },
+            augment: |command| command,
+            prepare: |_, _| panic!("no such option"),
+        };
+        let kuberhealthy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/check", kuberhealthy.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = kuberhealthy.accept().unwrap();
+            let mut request = String::new();
+            while !request.ends_with("]}") {
+                let mut byte = [0];
+                std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
+                request.push(byte[0].into());
+            }
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .unwrap();
+            request
+        });
+        BROKEN.run(Vec::new(), &|name| {
+            (name == "KH_REPORTING_URL").then(|| url.clone())
+        });
+        let request = server.join().unwrap();
+        let body = r#"{"OK":false,"Errors":["the check panicked: no such option"]}"#;
+        assert!(request.ends_with(body), "{request}");
     }
 
     /// Kubernetes sets such names for every service of a namespace.
