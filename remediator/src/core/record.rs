@@ -1,0 +1,272 @@
+//! The record of one remediation: an intent, written before anything is touched, and what became of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Mode, ObjectKey, Reason, RunId, TargetKind, Time};
+
+/// What is to be done, decided once and never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// The policy.
+    pub policy: ObjectKey,
+    /// Its UID.
+    pub policy_uid: String,
+    /// The incident.
+    pub incident: Incident0,
+    /// Of this incident, counted from 1.
+    pub attempt: u32,
+    /// Index of the policy's step.
+    pub step: u32,
+    /// The policy's mode at that time.
+    pub mode: Mode,
+    /// The failing run that made it necessary.
+    pub run: RunId,
+    /// Its errors.
+    pub errors: Vec<String>,
+    /// When it was decided.
+    pub time: Time,
+    /// What is done.
+    pub action: Action,
+    /// To what.
+    pub target: TargetRef,
+    /// What the target was like.
+    pub claim: Claim,
+    /// The pods to be restarted: name and UID, in order.
+    pub pods: Vec<(String, String)>,
+    /// Replicas before and after.
+    pub replicas: Option<(i32, i32)>,
+    /// The autoscaler whose minimum is raised to the replicas after, where that is done instead of scaling.
+    pub autoscaler: Option<String>,
+    /// The revision to go back to: name, UID and number.
+    pub revision: Option<(String, String, i64)>,
+    /// What makes it a success.
+    pub verify: Verify,
+    /// Seconds after which the number of replicas is set back.
+    pub revert_after: Option<u32>,
+}
+
+/// What a record keeps of its incident.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Incident0 {
+    /// Its id.
+    pub id: String,
+    /// When it was opened.
+    pub opened: Time,
+    /// Its first failing run.
+    pub first_run: RunId,
+}
+
+/// A workload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetRef {
+    /// Its kind.
+    pub kind: TargetKind,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+/// What the target was when a write was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// Its resourceVersion, which the write carries.
+    pub resource_version: String,
+    /// Its generation.
+    pub generation: i64,
+}
+
+/// What makes a remediation a success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verify {
+    /// How long the check has to pass after the rollout, in seconds.
+    pub seconds: u32,
+    /// Passing runs asked for.
+    pub success_threshold: u32,
+    /// Failing runs that end it early.
+    pub failure_threshold: u32,
+}
+
+/// How far a remediation has come.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub enum Phase {
+    /// Recorded, not begun.
+    #[default]
+    Pending,
+    /// The write has taken effect.
+    Applied,
+    /// The target has settled; fresh runs are awaited.
+    Verifying,
+    /// The check passed.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// Nobody can tell.
+    Inconclusive,
+    /// A disruption budget refuses the eviction.
+    Blocked,
+    /// Recorded only.
+    DryRun,
+}
+
+/// Whether the workload may have been written.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub enum Touched {
+    /// No: it uses up no try and no rate.
+    #[default]
+    No,
+    /// Nobody can tell.
+    Maybe,
+    /// Yes.
+    Yes,
+}
+
+/// What became of an intent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordStatus {
+    /// How far it has come.
+    pub phase: Phase,
+    /// Why.
+    pub reason: Reason,
+    /// The details.
+    pub message: String,
+    /// Whether the workload may have been written.
+    pub touched: Touched,
+    /// A claim newer than the intent's: the target's spec was the same, its resourceVersion was not.
+    pub claim: Option<Claim>,
+    /// UIDs of the pods that are done.
+    pub pods_done: Vec<String>,
+    /// How often a disruption budget has refused.
+    pub blocked_tries: u32,
+    /// When to try again.
+    pub retry_at: Option<Time>,
+    /// When the write had taken effect.
+    pub applied: Option<Time>,
+    /// When the target had settled after it.
+    pub rolled_out: Option<Time>,
+    /// Until when the check has to pass.
+    pub deadline: Option<Time>,
+    /// Runs since the target settled.
+    pub fresh: Fresh,
+    /// When it was over; it is over if and only if this is set.
+    pub completed: Option<Time>,
+    /// Setting back the number of replicas.
+    pub revert: Option<Revert>,
+    /// Term of the leader that wrote it last.
+    pub term: i64,
+}
+
+impl Default for RecordStatus {
+    fn default() -> RecordStatus {
+        RecordStatus {
+            phase: Phase::Pending,
+            reason: Reason::Intended,
+            message: String::new(),
+            touched: Touched::No,
+            claim: None,
+            pods_done: Vec::new(),
+            blocked_tries: 0,
+            retry_at: None,
+            applied: None,
+            rolled_out: None,
+            deadline: None,
+            fresh: Fresh::default(),
+            completed: None,
+            revert: None,
+            term: 0,
+        }
+    }
+}
+
+/// Runs since the target settled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Fresh {
+    /// Passes in a row.
+    pub passes: u32,
+    /// Failures.
+    pub failures: u32,
+    /// The last run counted.
+    pub last: Option<RunId>,
+}
+
+/// Setting back the number of replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revert {
+    /// When.
+    pub due: Time,
+    /// What the target was like when the write was decided.
+    pub claim: Option<Claim>,
+    /// How it ended, once it has.
+    pub end: Option<Reason>,
+}
+
+/// A Remediation object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// Namespace and name.
+    pub name: ObjectKey,
+    /// UID.
+    pub uid: String,
+    /// resourceVersion.
+    pub resource_version: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether somebody approved it.
+    pub approved: bool,
+    /// The intent.
+    pub intent: Intent,
+    /// What became of it.
+    pub status: RecordStatus,
+}
+
+impl Record {
+    /// Whether nothing is to be done for it any more, other than setting back replicas.
+    pub fn finished(&self) -> bool {
+        self.status.completed.is_some()
+    }
+}
+
+/// Bytes of a policy's name in its records' names, so that these stay below 63.
+const POLICY_LENGTH: usize = 40;
+
+/// The name of a record. It follows from policy, incident and attempt, so that creating it is the lock.
+pub fn record_name(policy: &str, incident: &str, attempt: u32) -> String {
+    let mut end = policy.len().min(POLICY_LENGTH);
+    while !policy.is_char_boundary(end) {
+        end -= 1;
+    }
+    let policy = policy
+        .get(..end)
+        .unwrap_or_default()
+        .trim_end_matches(['-', '.']);
+    format!("{policy}-{incident}-{attempt}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::record_name;
+
+    #[test]
+    fn a_records_name_is_a_valid_name_and_fits_into_a_label() {
+        let dotted = format!("{}.-{}", "a".repeat(38), "b".repeat(100));
+        for (policy, name) in [
+            ("web", "web-0123456789-3".to_owned()),
+            (&dotted, format!("{}-0123456789-3", "a".repeat(38))),
+        ] {
+            assert_eq!(record_name(policy, "0123456789", 3), name);
+        }
+        assert!(record_name(&"é".repeat(60), "0123456789", u32::MAX).len() <= 63);
+    }
+}
