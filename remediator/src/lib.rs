@@ -14,3 +14,4 @@
 //! record, a live read and the time. [`core`] holds those functions.
 
 pub mod core;
+pub mod crd;

@@ -1,0 +1,46 @@
+//! The custom resources `RemediationPolicy` and `Remediation`, and the ways between them and [`crate::core`].
+//!
+//! The types here are the definitions: descriptions, limits, defaults and rules are derived from them, so that
+//! `kubectl explain` and the API server's refusals say what the code means.
+//!
+//! ```text
+//!   RemediationPolicy.spec ----policy_view----> core::PolicySpec
+//!   RemediationPolicy.status <--write_state---- core::PolicyState
+//!                            ----state_view--->
+//!   Remediation.spec   <----remediation-------- core::Intent
+//!   Remediation.status <----record_status------ core::RecordStatus
+//!   Remediation        ----record_view--------> core::Record
+//! ```
+
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies each struct, with its `pub`, into a function"
+)]
+
+mod common;
+mod persist;
+mod policy;
+mod policy_status;
+mod record;
+mod remediation;
+mod view;
+mod yaml;
+
+pub use common::*;
+pub use persist::{state_view, write_state};
+pub use policy::*;
+pub use policy_status::RemediationPolicyStatus;
+pub use record::*;
+pub use remediation::{Remediation, RemediationSpec, RemediationStatus};
+pub use view::{Invalid, policy_view};
+pub use yaml::{Definition, Error, definitions};
+
+/// Types of a policy's status.
+pub mod status {
+    pub use super::policy_status::*;
+}
+
+/// Types of a Remediation's intent and status.
+pub mod intent {
+    pub use super::remediation::*;
+}
