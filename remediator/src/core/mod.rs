@@ -1,6 +1,8 @@
 //! The pure part: from observation to decision. It names neither kube nor tokio, and `now` is always a parameter.
 
+pub mod incident;
 pub mod matching;
+pub mod observe;
 pub mod reason;
 pub mod record;
 pub mod spec;
@@ -8,7 +10,9 @@ pub mod statistics;
 pub mod time;
 pub mod vocabulary;
 
+pub use incident::{advance, incident_id};
 pub use matching::Matcher;
+pub use observe::{Malformed, check_status, observe, parse_snapshot, settles_at};
 pub use reason::Reason;
 pub use record::*;
 pub use spec::*;

@@ -1,0 +1,138 @@
+//! KuberhealthyState: one run is a write of its uuid, one of its report and one of its pod's end.
+
+use super::super::{CheckState, Class, Observation, Pending, Run, Seen, Time, V2, Verdict};
+use super::{classify, errors_hash, remember, run_id, tell};
+
+/// How long a report waits for the write that follows when the pod ends; Kuberhealthy looks every 5 s.
+const SETTLE: u32 = 15;
+
+pub(super) fn observe(state: &mut CheckState, body: &V2, now: Time, told: &mut Vec<Observation>) {
+    let errors_hash = errors_hash(&body.errors);
+    let before = state.seen.take();
+    let id = run_id(state, &body.uuid);
+
+    match &before {
+        // Seen from its first write on, so its start is known; of one that was under way already it is not.
+        Some(seen) if seen.uuid != body.uuid && seen.last_run == body.last_run => {
+            state.started = Some((body.uuid.clone(), now));
+        }
+        Some(seen) if seen.uuid == body.uuid => {}
+        _ => state.started = None,
+    }
+    let started = state
+        .started
+        .as_ref()
+        .filter(|(uuid, _)| *uuid == body.uuid)
+        .map(|(_, time)| *time);
+
+    let changed = before
+        .as_ref()
+        .is_some_and(|seen| seen.ok != body.ok || seen.errors_hash != errors_hash);
+    // LastRun has a resolution of a second: two results may share it, and then differ in what they say.
+    let result = body.last_run.filter(|last_run| {
+        before
+            .as_ref()
+            .is_none_or(|seen| seen.last_run != Some(*last_run))
+            || changed
+    });
+
+    // A run that another has followed does not change any more.
+    if state
+        .pending
+        .as_ref()
+        .is_some_and(|pending| result.is_some() && pending.run.id != id)
+    {
+        settle(state, told);
+    }
+    let is_last = state.last.as_ref().is_some_and(|(last, _, _)| *last == id);
+    // Kuberhealthy repeats writes it could not place, with what they said at that time.
+    let outdated = !is_last && state.recent.contains(&id);
+    if let Some(finished) = result.filter(|_| !outdated) {
+        let run = |verdict| Run {
+            id: id.clone(),
+            started,
+            finished: finished.min(now),
+            verdict,
+            errors: if verdict == Verdict::Passed {
+                Vec::new()
+            } else {
+                body.errors.clone()
+            },
+        };
+        let own = body
+            .errors
+            .iter()
+            .any(|error| error.starts_with(classify::V2_OWN));
+        if own {
+            // Kuberhealthy's own errors come without a duration: one that has one is the last run's verdict on an
+            // aborted run.
+            let verdict = if body.negative_duration {
+                Verdict::Inconclusive
+            } else {
+                Verdict::Failed(classify::v2(&body.errors))
+            };
+            state.pending = None;
+            tell(state, run(verdict), told);
+        } else if !body.node.is_empty() {
+            state.pending = None;
+            tell(state, run(reported(body)), told);
+        } else {
+            // A report, or the verdict of the last run put on an aborted one: a change tells the first from the second.
+            let told_apart = changed
+                || state
+                    .pending
+                    .as_ref()
+                    .is_some_and(|p| p.run.verdict != Verdict::Inconclusive);
+            let verdict = if told_apart {
+                reported(body)
+            } else {
+                Verdict::Inconclusive
+            };
+            if !is_last || told_apart {
+                state.pending = Some(Pending {
+                    run: run(verdict),
+                    until: now.plus(SETTLE),
+                });
+            }
+        }
+        if state
+            .started
+            .as_ref()
+            .is_some_and(|(uuid, _)| *uuid == body.uuid)
+        {
+            state.started = None;
+        }
+    } else if state
+        .pending
+        .as_ref()
+        .is_some_and(|pending| now >= pending.until)
+    {
+        settle(state, told);
+    }
+    state.last_activity = body.last_run.or(state.last_activity);
+    let seen = Seen {
+        last_run: body.last_run,
+        uuid: body.uuid.clone(),
+        ok: body.ok,
+        errors_hash,
+        ..Seen::default()
+    };
+    remember(state, seen);
+}
+
+/// Takes a pending result as it is.
+fn settle(state: &mut CheckState, told: &mut Vec<Observation>) {
+    if let Some(pending) = state.pending.take() {
+        tell(state, pending.run, told);
+    }
+}
+
+/// A report's verdict: as Kuberhealthy, by the errors.
+fn reported(body: &V2) -> Verdict {
+    match (body.errors.is_empty(), body.ok) {
+        (true, true) => Verdict::Passed,
+        (false, _) => Verdict::Failed(Class::Reported),
+        // Kuberhealthy accepts no such report.
+        (true, false) => Verdict::Inconclusive,
+    }
+}
