@@ -86,7 +86,7 @@ use crate::core::{Mode, TargetKind};
         .message("a StatefulSet is acted on only with safety.allowStateful: true"),
     validation = Rule::new("!has(self.safety) || !has(self.safety.minReplicas) || !has(self.steps) || self.steps.all(s, !has(s.scale) || (has(s.scale.replicas) ? s.scale.replicas >= self.safety.minReplicas : !has(s.scale.maxReplicas) || s.scale.maxReplicas >= self.safety.minReplicas))")
         .message("scale.replicas and scale.maxReplicas must not be below safety.minReplicas (2 if unset): raise them, or lower minReplicas"),
-    validation = Rule::new("!has(self.dependsOn) || !self.dependsOn.exists(d, d.namespace == self.trigger.check.namespace && d.name == self.trigger.check.name)")
+    validation = Rule::new("!has(self.dependsOn) || !self.dependsOn.exists(d, d.__namespace__ == self.trigger.check.__namespace__ && d.name == self.trigger.check.name)")
         .message("dependsOn names the check of the trigger itself: list only checks of what the target needs"),
 )]
 pub struct RemediationPolicySpec {
