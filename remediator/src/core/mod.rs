@@ -1,21 +1,29 @@
 //! The pure part: from observation to decision. It names neither kube nor tokio, and `now` is always a parameter.
 
+pub mod decide;
+pub mod depends;
+pub mod execution;
+pub mod guards;
 pub mod incident;
+pub mod limits;
 pub mod matching;
 pub mod observe;
 pub mod reason;
 pub mod record;
 pub mod spec;
 pub mod statistics;
+mod target;
 pub mod time;
 pub mod vocabulary;
+pub mod windows;
 
+pub use decide::{decide, still_wanted, wake};
 pub use incident::{advance, incident_id};
 pub use matching::Matcher;
 pub use observe::{Malformed, check_status, observe, parse_snapshot, settles_at};
 pub use reason::Reason;
 pub use record::*;
 pub use spec::*;
-pub use statistics::{ActionName, Statistics, Tally};
+pub use statistics::{ActionName, Statistics, Tally, count, prunable};
 pub use time::Time;
 pub use vocabulary::*;

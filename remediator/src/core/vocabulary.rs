@@ -427,8 +427,8 @@ pub struct Facts {
     pub revision: Option<Revision>,
     /// `kubectl.kubernetes.io/restartedAt` of the pod template, if it is a time.
     pub restarted_at: Option<Time>,
-    /// Number of the current revision.
-    pub current_revision: Option<i64>,
+    /// UID of the revision that has the target's pod template. Not its number: going back to a revision gives it a new one.
+    pub current_revision: Option<String>,
 }
 
 /// An autoscaler.

@@ -1,0 +1,79 @@
+//! What the answer to a write makes of a record.
+
+use super::revert::reverted;
+use super::{Answer, Refusal, TargetWrite, applied, over, settled, to};
+use crate::core::{Phase, Reason, Record, RecordStatus, Time, Touched};
+
+/// Seconds until a refused eviction is tried again, doubled each time, and the most.
+const BLOCKED: u32 = 30;
+const BLOCKED_MOST: u32 = 300;
+
+/// Seconds until a request is made again that the server had no time for.
+const BUSY: u32 = 5;
+
+/// The record's status after the answer to its write. If it is what it was, there is nothing to write: read the target
+/// again and ask [`super::next`].
+pub fn answered(now: Time, record: &Record, write: &TargetWrite, answer: Answer) -> RecordStatus {
+    let (intent, status) = (&record.intent, &record.status);
+    if record.finished() {
+        return reverted(now, record, &answer);
+    }
+    let eviction = matches!(write, TargetWrite::Evict { .. });
+    let begun = status.phase == Phase::Applied;
+    match answer {
+        Answer::Done => applied(now, intent, status, Touched::Yes),
+        // The pod of that UID is gone for good; whether by an earlier request of this record, nobody can tell.
+        Answer::Gone | Answer::Conflict if eviction => applied(now, intent, status, Touched::Maybe),
+        Answer::Gone => over(
+            now,
+            status,
+            Phase::Inconclusive,
+            Reason::TargetChanged,
+            "it does not exist any more",
+        ),
+        Answer::Conflict => status.clone(),
+        Answer::Unknown => RecordStatus {
+            touched: status.touched.max(Touched::Maybe),
+            ..status.clone()
+        },
+        Answer::Budget(message) if begun => settled(
+            now,
+            intent,
+            status,
+            &format!("the other pods are left alone: {message}"),
+        ),
+        Answer::Budget(message) => RecordStatus {
+            blocked_tries: status.blocked_tries.saturating_add(1),
+            retry_at: Some(now.plus(wait(status.blocked_tries))),
+            ..to(status, Phase::Blocked, Reason::DisruptionBudget, &message)
+        },
+        Answer::Refused(refusal) => refused(now, record, begun, &refusal),
+    }
+}
+
+fn refused(now: Time, record: &Record, begun: bool, refusal: &Refusal) -> RecordStatus {
+    let (intent, status) = (&record.intent, &record.status);
+    let reason = match refusal.code {
+        // Not sent: whoever leads goes on.
+        0 => return status.clone(),
+        429 => {
+            return RecordStatus {
+                retry_at: Some(now.plus(BUSY)),
+                ..status.clone()
+            };
+        }
+        401 | 403 => Reason::Forbidden,
+        _ => Reason::Refused,
+    };
+    if begun {
+        let why = format!("the other pods are left alone: {}", refusal.message);
+        return settled(now, intent, status, &why);
+    }
+    over(now, status, Phase::Inconclusive, reason, &refusal.message)
+}
+
+fn wait(tries: u32) -> u32 {
+    BLOCKED
+        .saturating_mul(2_u32.saturating_pow(tries))
+        .min(BLOCKED_MOST)
+}

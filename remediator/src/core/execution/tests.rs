@@ -1,0 +1,620 @@
+//! Each situation a crash can leave behind, and what becomes of it.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::core::{
+    Action, Class, Incident0, Matcher, Mode, ObjectKey, PodFact, PolicySpec, Record, Retry, RunId,
+    Safety, Scaling, Selection, Step, TargetKind, TargetRef, Verdict, Verify,
+};
+
+/// When everything was decided.
+fn t0() -> Time {
+    Time::from_unix(1_800_000_000)
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey {
+        namespace: Arc::from("shop"),
+        name: Arc::from(name),
+    }
+}
+
+pub(super) fn record(action: Action) -> Record {
+    Record {
+        name: key("web-0123456789-1"),
+        uid: "record".to_owned(),
+        resource_version: "1".to_owned(),
+        deleting: false,
+        approved: false,
+        intent: Intent {
+            policy: key("web"),
+            policy_uid: "policy".to_owned(),
+            incident: Incident0 {
+                id: "0123456789".to_owned(),
+                opened: t0(),
+                first_run: RunId("first".to_owned()),
+            },
+            attempt: 1,
+            step: 0,
+            mode: Mode::Enforce,
+            run: RunId("third".to_owned()),
+            errors: Vec::new(),
+            time: t0(),
+            target: TargetRef {
+                kind: TargetKind::Deployment,
+                name: "web".to_owned(),
+                uid: "target".to_owned(),
+            },
+            claim: Claim {
+                resource_version: "10".to_owned(),
+                generation: 3,
+            },
+            pods: match action {
+                Action::RestartPods { .. } => vec![
+                    ("a".to_owned(), "uid-a".to_owned()),
+                    ("b".to_owned(), "uid-b".to_owned()),
+                ],
+                _ => Vec::new(),
+            },
+            replicas: matches!(action, Action::Scale(_)).then_some((2, 5)),
+            autoscaler: None,
+            revision: matches!(action, Action::Rollback)
+                .then(|| ("web-1".to_owned(), "revision".to_owned(), 1)),
+            verify: Verify {
+                seconds: 300,
+                success_threshold: 1,
+                failure_threshold: 2,
+            },
+            revert_after: None,
+            action,
+        },
+        status: RecordStatus::default(),
+    }
+}
+
+pub(super) fn policy(max_retry: u32, steps: usize) -> PolicySpec {
+    let step = Step {
+        action: Action::RolloutRestart,
+        verify_seconds: None,
+    };
+    PolicySpec {
+        key: key("web"),
+        uid: "policy".to_owned(),
+        generation: 1,
+        mode: Mode::Enforce,
+        source: None,
+        check: key("web-http"),
+        failure_threshold: 3,
+        failure_seconds: 0,
+        success_threshold: 1,
+        match_errors: Matcher::new(&[]).unwrap(),
+        count_timeouts: false,
+        target: (TargetKind::Deployment, Arc::from("web")),
+        steps: vec![step; steps],
+        retry: Retry {
+            max_retry,
+            ..Retry::default()
+        },
+        safety: Safety::default(),
+        depends_on: Vec::new(),
+        dependency_grace: 300,
+        windows: Vec::new(),
+        pause: None,
+        history_limit: 20,
+    }
+}
+
+fn scale() -> Action {
+    Action::Scale(Scaling::Absolute {
+        replicas: 5,
+        revert: None,
+    })
+}
+
+fn evict() -> Action {
+    Action::RestartPods {
+        pods: Selection::NotReady,
+        max: 2,
+    }
+}
+
+fn pod(name: &str, ready: bool) -> PodFact {
+    PodFact {
+        name: name.to_owned(),
+        uid: format!("uid-{name}"),
+        created: Time::from_unix(t0().unix() - 1000),
+        ready,
+        deleting: false,
+        owned: true,
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        uid: "target".to_owned(),
+        resource_version: "10".to_owned(),
+        generation: 3,
+        observed_generation: 3,
+        replicas: 2,
+        updated: 2,
+        ready: 0,
+        paused: false,
+        stalled: false,
+        controlled: false,
+        excluded: false,
+        deleting: false,
+        autoscaler: None,
+        pods: vec![pod("a", false), pod("b", false)],
+        revision: None,
+        restarted_at: None,
+        current_revision: None,
+    }
+}
+
+fn standing(runs: &[Run]) -> Standing<'_> {
+    Standing {
+        rank: 0,
+        limits: Limits::default(),
+        wanted: Ok(()),
+        runs,
+        check: CheckStatus::Settled,
+        policy_deleted: false,
+    }
+}
+
+fn ask(record: &Record, facts: &Facts) -> Next {
+    next(t0(), record, &Live::Target(facts.clone()), &standing(&[]))
+}
+
+fn status(next: Next) -> RecordStatus {
+    match next {
+        Next::Status(status) => status,
+        other => panic!("expected a status, got {other:?}"),
+    }
+}
+
+/// The target after the record's write has taken effect.
+fn written(record: &Record) -> Facts {
+    let mut facts = Facts {
+        resource_version: "11".to_owned(),
+        generation: 4,
+        ..facts()
+    };
+    match record.intent.action {
+        Action::RestartPods { .. } => facts.pods[0].deleting = true,
+        Action::RolloutRestart => facts.restarted_at = Some(t0()),
+        Action::Scale(_) => facts.replicas = 5,
+        Action::Rollback => facts.current_revision = Some("revision".to_owned()),
+    }
+    facts
+}
+
+#[test]
+fn replay_after_each_crash_changes_nothing() {
+    for action in [evict(), Action::RolloutRestart, scale(), Action::Rollback] {
+        let mut record = record(action);
+        // Before the write: the same write again, with the same precondition.
+        let Next::Act(write) = ask(&record, &facts()) else {
+            panic!("{record:?} was not carried out");
+        };
+        assert_eq!(ask(&record, &facts()), Next::Act(write.clone()));
+        // After the write, before its acknowledgement, with its answer lost or not: no second write.
+        let unknown = answered(t0(), &record, &write, Answer::Unknown);
+        assert_eq!(
+            (unknown.phase, unknown.touched),
+            (Phase::Pending, Touched::Maybe)
+        );
+        for before in [record.status.clone(), unknown] {
+            record.status = before;
+            let found = status(ask(&record, &written(&record)));
+            assert_eq!(found.phase, Phase::Applied);
+            assert_ne!(found.touched, Touched::No);
+        }
+        // After the acknowledgement: wait for the target.
+        record.status = answered(t0(), &record, &write, Answer::Done);
+        assert_eq!(record.status.touched, Touched::Yes);
+        let wait = ask(&record, &written(&record));
+        assert!(matches!(wait, Next::Wait { .. }), "{wait:?}");
+    }
+}
+
+#[test]
+fn a_target_changed_by_somebody_else_is_not_written() {
+    for action in [Action::RolloutRestart, scale(), Action::Rollback] {
+        let record = record(action);
+        let theirs = Facts {
+            resource_version: "12".to_owned(),
+            generation: 4,
+            ..facts()
+        };
+        assert_eq!(taken(&record, &theirs), Taken::Changed);
+        let found = status(ask(&record, &theirs));
+        assert_eq!(
+            (found.phase, found.reason, found.touched),
+            (Phase::Inconclusive, Reason::TargetChanged, Touched::Maybe)
+        );
+    }
+}
+
+#[test]
+fn a_new_resource_version_of_the_same_spec_is_claimed_before_it_is_used() {
+    let mut record = record(Action::RolloutRestart);
+    let moved = Facts {
+        resource_version: "12".to_owned(),
+        ..facts()
+    };
+    record.status = status(ask(&record, &moved));
+    let claim = Claim {
+        resource_version: "12".to_owned(),
+        generation: 3,
+    };
+    assert_eq!(record.status.claim.as_ref(), Some(&claim));
+    assert_eq!(
+        ask(&record, &moved),
+        Next::Act(TargetWrite::Restart { claim, at: t0() })
+    );
+}
+
+#[test]
+fn another_target_of_the_same_name_is_left_alone() {
+    for action in [evict(), Action::RolloutRestart, scale(), Action::Rollback] {
+        let record = record(action);
+        let other = Facts {
+            uid: "other".to_owned(),
+            ..facts()
+        };
+        for live in [Live::Target(other), Live::Gone] {
+            let found = status(next(t0(), &record, &live, &standing(&[])));
+            assert_eq!(
+                (found.reason, found.touched),
+                (Reason::TargetChanged, Touched::No)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_wanted_any_more_is_not_begun() {
+    for action in [evict(), Action::RolloutRestart, scale(), Action::Rollback] {
+        let record = record(action);
+        let mut standing = standing(&[]);
+        standing.wanted = Err(Reason::Recovered);
+        let live = Live::Target(facts());
+        let found = status(next(t0(), &record, &live, &standing));
+        assert_eq!(
+            (found.phase, found.reason, found.touched),
+            (Phase::Inconclusive, Reason::Recovered, Touched::No)
+        );
+        // What is found done is acknowledged all the same.
+        let live = Live::Target(written(&record));
+        let found = status(next(t0(), &record, &live, &standing));
+        assert_eq!(found.phase, Phase::Applied);
+    }
+}
+
+#[test]
+fn a_record_waits_for_its_turn() {
+    let record = record(Action::RolloutRestart);
+    let mut standing = standing(&[]);
+    standing.rank = 1;
+    let live = Live::Target(facts());
+    let wait = next(t0(), &record, &live, &standing);
+    assert!(
+        matches!(
+            wait,
+            Next::Wait {
+                reason: Reason::TooManyInFlight,
+                ..
+            }
+        ),
+        "{wait:?}"
+    );
+    let late = t0().plus(3601);
+    let found = status(next(late, &record, &live, &standing));
+    assert_eq!(found.touched, Touched::No);
+    assert!(found.completed.is_some());
+}
+
+#[test]
+fn modes_other_than_enforce_touch_nothing() {
+    let mut record = record(Action::RolloutRestart);
+    record.intent.mode = Mode::DryRun;
+    let found = status(ask(&record, &facts()));
+    assert_eq!((found.phase, found.completed), (Phase::DryRun, Some(t0())));
+    record.intent.mode = Mode::Manual;
+    let wait = ask(&record, &facts());
+    assert!(matches!(
+        wait,
+        Next::Wait {
+            reason: Reason::AwaitingApproval,
+            ..
+        }
+    ));
+    record.approved = true;
+    assert!(matches!(ask(&record, &facts()), Next::Act(_)));
+}
+
+#[test]
+fn a_refused_budget_is_blocked_and_never_escalates() {
+    let mut record = record(evict());
+    let mut waits = Vec::new();
+    let mut now = t0();
+    for _ in 0..6 {
+        let live = Live::Target(facts());
+        let Next::Act(write) = next(now, &record, &live, &standing(&[])) else {
+            panic!("not tried again");
+        };
+        record.status = answered(
+            now,
+            &record,
+            &write,
+            Answer::Budget("web needs 2".to_owned()),
+        );
+        assert_eq!(
+            (record.status.phase, record.status.touched),
+            (Phase::Blocked, Touched::No)
+        );
+        let Next::Wait { until, reason } = next(now, &record, &live, &standing(&[])) else {
+            panic!("tried again at once");
+        };
+        assert_eq!(reason, Reason::DisruptionBudget);
+        waits.push(until.since(now));
+        now = until;
+    }
+    assert_eq!(waits, [30, 60, 120, 240, 300, 300]);
+    let mut over = standing(&[]);
+    over.wanted = Err(Reason::Recovered);
+    record.status = status(next(now, &record, &Live::Target(facts()), &over));
+    assert_eq!(record.status.phase, Phase::Blocked);
+    assert!(record.finished());
+    assert_eq!(record.status.touched, Touched::No);
+}
+
+#[test]
+fn pods_go_one_after_the_other() {
+    let mut record = record(evict());
+    let mut target = facts();
+    let Next::Act(write) = ask(&record, &target) else {
+        panic!("nothing evicted");
+    };
+    assert!(matches!(&write, TargetWrite::Evict { uid, .. } if uid == "uid-a"));
+    record.status = answered(t0(), &record, &write, Answer::Done);
+    // Terminating, then gone, then replaced by one that is not ready yet: nothing else is touched.
+    target.pods[0].deleting = true;
+    assert!(matches!(ask(&record, &target), Next::Wait { .. }));
+    target.pods.remove(0);
+    assert!(matches!(ask(&record, &target), Next::Wait { .. }));
+    target.pods.push(PodFact {
+        created: t0(),
+        ..pod("c", false)
+    });
+    assert!(matches!(ask(&record, &target), Next::Wait { .. }));
+    target.pods[1].ready = true;
+    record.status = status(ask(&record, &target));
+    assert_eq!(record.status.pods_done, ["uid-a"]);
+    assert!(matches!(
+        ask(&record, &target),
+        Next::Act(TargetWrite::Evict { uid, .. }) if uid == "uid-b"
+    ));
+    // Between two pods the check recovers: the rest is dropped.
+    let mut recovered = standing(&[]);
+    recovered.wanted = Err(Reason::Recovered);
+    let dropped = status(next(
+        t0(),
+        &record,
+        &Live::Target(target.clone()),
+        &recovered,
+    ));
+    assert_eq!(dropped.phase, Phase::Verifying);
+    // A budget, too.
+    let second = TargetWrite::Evict {
+        pod: "b".to_owned(),
+        uid: "uid-b".to_owned(),
+    };
+    let refused = answered(t0(), &record, &second, Answer::Budget(String::new()));
+    assert_eq!(
+        (refused.phase, refused.touched),
+        (Phase::Verifying, Touched::Yes)
+    );
+}
+
+#[test]
+fn a_ready_pod_goes_only_from_a_target_that_is_all_ready() {
+    let record = record(evict());
+    let mut target = facts();
+    target.pods[0].ready = true;
+    target.ready = 1;
+    assert!(matches!(ask(&record, &target), Next::Wait { .. }));
+    target.ready = 2;
+    assert!(matches!(ask(&record, &target), Next::Act(_)));
+    target.pods[0].owned = false;
+    assert_eq!(
+        status(ask(&record, &target)).reason,
+        Reason::SubjectNotOwned
+    );
+}
+
+#[test]
+fn answers_are_told_apart() {
+    use Phase::{Applied, Inconclusive, Pending};
+    use Touched::{Maybe, No, Yes};
+    let refusal = |code| {
+        Answer::Refused(Refusal {
+            code,
+            reason: String::new(),
+            message: String::new(),
+        })
+    };
+    let table = [
+        (Answer::Done, (Applied, Yes), (Applied, Yes)),
+        (Answer::Gone, (Inconclusive, No), (Applied, Maybe)),
+        (Answer::Conflict, (Pending, No), (Applied, Maybe)),
+        (Answer::Unknown, (Pending, Maybe), (Pending, Maybe)),
+        (refusal(0), (Pending, No), (Pending, No)),
+        (refusal(403), (Inconclusive, No), (Inconclusive, No)),
+        (refusal(422), (Inconclusive, No), (Inconclusive, No)),
+        (refusal(429), (Pending, No), (Pending, No)),
+    ];
+    for (answer, restarted, evicted) in table {
+        for (action, expected) in [(Action::RolloutRestart, restarted), (evict(), evicted)] {
+            let record = record(action);
+            let Next::Act(write) = ask(&record, &facts()) else {
+                panic!("nothing done");
+            };
+            let found = answered(t0(), &record, &write, answer.clone());
+            assert_eq!(
+                (found.phase, found.touched),
+                expected,
+                "{answer:?} to {write:?}"
+            );
+        }
+    }
+}
+
+fn run(id: &str, started: Option<Time>, verdict: Verdict) -> Run {
+    Run {
+        id: RunId(id.to_owned()),
+        started,
+        finished: t0().plus(100),
+        verdict,
+        errors: Vec::new(),
+    }
+}
+
+#[test]
+fn only_runs_that_started_after_the_rollout_judge_it() {
+    let failed = Verdict::Failed(Class::Reported);
+    let after = Some(t0().plus(1));
+    let table: &[(&[Run], i64, Phase, Reason)] = &[
+        (&[], 0, Phase::Verifying, Reason::Verifying),
+        (&[], 300, Phase::Inconclusive, Reason::NoFreshRun),
+        (
+            &[run("1", Some(t0()), Verdict::Passed)],
+            300,
+            Phase::Inconclusive,
+            Reason::NoFreshRun,
+        ),
+        (
+            &[run("1", None, Verdict::Passed)],
+            300,
+            Phase::Inconclusive,
+            Reason::NoFreshRun,
+        ),
+        (
+            &[run("1", after, Verdict::Passed)],
+            1,
+            Phase::Succeeded,
+            Reason::Verified,
+        ),
+        (
+            &[run("1", after, failed)],
+            300,
+            Phase::Failed,
+            Reason::VerificationTimeout,
+        ),
+        (
+            &[run("1", after, failed), run("2", after, failed)],
+            1,
+            Phase::Failed,
+            Reason::VerificationFailed,
+        ),
+        (
+            &[run("1", after, Verdict::Failed(Class::Infrastructure))],
+            300,
+            Phase::Inconclusive,
+            Reason::NoFreshRun,
+        ),
+    ];
+    for (runs, seconds, phase, reason) in table {
+        let mut record = record(Action::RolloutRestart);
+        record.status = settled(t0(), &record.intent, &record.status, "");
+        let now = Time::from_unix(t0().unix() + seconds);
+        let live = Live::Target(facts());
+        // The same runs are shown again and again and counted once.
+        for _ in 0..3 {
+            if let Next::Status(status) = next(now, &record, &live, &standing(runs)) {
+                record.status = status;
+            }
+        }
+        assert_eq!(
+            (record.status.phase, record.status.reason),
+            (*phase, *reason),
+            "{runs:?}"
+        );
+    }
+}
+
+#[test]
+fn a_target_that_does_not_settle_is_a_failure() {
+    let mut record = record(Action::RolloutRestart);
+    record.status = applied(t0(), &record.intent, &record.status, Touched::Yes);
+    let target = Facts {
+        restarted_at: Some(t0()),
+        observed_generation: 2,
+        ..facts()
+    };
+    assert!(matches!(ask(&record, &target), Next::Wait { .. }));
+    let late = t0().plus(SETTLE_SECONDS);
+    let found = status(next(late, &record, &Live::Target(target), &standing(&[])));
+    assert_eq!(
+        (found.phase, found.reason),
+        (Phase::Failed, Reason::VerificationTimeout)
+    );
+}
+
+#[test]
+fn replicas_are_set_back_once_and_only_if_nobody_changed_them() {
+    let mut record = record(scale());
+    record.intent.revert_after = Some(600);
+    let applied = applied(t0(), &record.intent, &record.status, Touched::Yes);
+    record.status = over(t0(), &applied, Phase::Succeeded, Reason::Verified, "");
+    let mut target = written(&record);
+    let due = t0().plus(600);
+    let at = |now, record: &Record, facts: &Facts| {
+        next(now, record, &Live::Target(facts.clone()), &standing(&[]))
+    };
+    assert!(matches!(at(t0(), &record, &target), Next::Wait { until, .. } if until == due));
+    record.status = status(at(due, &record, &target));
+    let Next::Act(write) = at(due, &record, &target) else {
+        panic!("not set back");
+    };
+    assert!(matches!(write, TargetWrite::Scale { replicas: 2, .. }));
+    // Its answer is lost: the target tells.
+    target.replicas = 2;
+    target.generation += 1;
+    record.status = answered(due, &record, &write, Answer::Unknown);
+    let done = status(at(due, &record, &target));
+    assert_eq!(
+        done.revert.as_ref().and_then(|revert| revert.end),
+        Some(Reason::Reverted)
+    );
+    // Somebody else's number stays.
+    target.replicas = 7;
+    let left = status(at(due, &record, &target));
+    assert_eq!(
+        left.revert.and_then(|revert| revert.end),
+        Some(Reason::RevertAbandoned)
+    );
+    record.status = done;
+    assert_eq!(at(due, &record, &target), Next::DropFinalizer);
+}
+
+#[test]
+fn a_deleted_policy_ends_its_records() {
+    for (phase, touched) in [
+        (Phase::Pending, Touched::No),
+        (Phase::Applied, Touched::Yes),
+    ] {
+        let mut record = record(Action::RolloutRestart);
+        record.status.phase = phase;
+        record.status.touched = touched;
+        let mut standing = standing(&[]);
+        standing.policy_deleted = true;
+        let found = status(next(t0(), &record, &Live::Target(facts()), &standing));
+        assert_eq!(
+            (found.reason, found.touched),
+            (Reason::PolicyDeleted, touched)
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! Whether the check passes since the target settled.
+
+use super::{Next, Standing, over};
+use crate::core::{CheckStatus, Fresh, Phase, Reason, Record, RecordStatus, Run, Time, Verdict};
+
+/// What comes next while fresh runs are awaited.
+pub(super) fn verify(now: Time, record: &Record, standing: &Standing<'_>) -> Next {
+    let status = &record.status;
+    let verify = &record.intent.verify;
+    let since = status.rolled_out.unwrap_or(now);
+    let fresh = counted(&status.fresh, standing.runs, since);
+    let deadline = status.deadline.unwrap_or(now);
+    let status = &RecordStatus {
+        fresh,
+        ..status.clone()
+    };
+    let over = |phase, reason| Next::Status(over(now, status, phase, reason, ""));
+    if status.fresh.passes >= verify.success_threshold.max(1) {
+        return over(Phase::Succeeded, Reason::Verified);
+    }
+    if status.fresh.failures >= verify.failure_threshold.max(1) {
+        return over(Phase::Failed, Reason::VerificationFailed);
+    }
+    if standing.check == CheckStatus::Gone {
+        return over(Phase::Inconclusive, Reason::CheckNotFound);
+    }
+    if now >= deadline {
+        return match status.fresh.failures {
+            0 => over(Phase::Inconclusive, Reason::NoFreshRun),
+            _ => over(Phase::Failed, Reason::VerificationTimeout),
+        };
+    }
+    if status.fresh != record.status.fresh {
+        return Next::Status(status.clone());
+    }
+    Next::Wait {
+        until: deadline,
+        reason: Reason::Verifying,
+    }
+}
+
+/// The count after these runs: only runs that are known to have started after `since` and are not counted yet.
+fn counted(before: &Fresh, runs: &[Run], since: Time) -> Fresh {
+    let done = before
+        .last
+        .as_ref()
+        .and_then(|last| runs.iter().rposition(|run| run.id == *last))
+        .map_or(0, |at| at + 1);
+    let new = runs.get(done..).unwrap_or_default();
+    let fresh = new.iter().filter(|run| run.started > Some(since));
+    fresh.fold(before.clone(), |count, run| {
+        let last = Some(run.id.clone());
+        match run.verdict {
+            Verdict::Passed => Fresh {
+                passes: count.passes.saturating_add(1),
+                failures: 0,
+                last,
+            },
+            Verdict::Failed(crate::core::Class::Reported) => Fresh {
+                passes: 0,
+                failures: count.failures.saturating_add(1),
+                last,
+            },
+            // A run that says nothing of the target neither counts nor resets.
+            Verdict::Failed(_) | Verdict::Inconclusive => count,
+        }
+    })
+}
