@@ -13,5 +13,8 @@
 //! Persisted objects are the state and the process is a cache: every write follows from a pure function of a
 //! record, a live read and the time. [`core`] holds those functions.
 
+pub mod clock;
 pub mod core;
 pub mod crd;
+pub mod fence;
+pub mod lease;
