@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Time};
+use super::{Action, Incident, ObjectKey, Phase, Record, Time};
 
 /// Which of the actions, without its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,4 +70,87 @@ pub struct Tally {
     pub dry_run: u64,
     /// When the last one ended.
     pub last: Option<Time>,
+}
+
+/// How long a finished record is kept at least, in seconds.
+const KEPT: i64 = 3600;
+
+impl Statistics {
+    /// Share of successes in successes and failures, in percent; what is inconclusive, blocked or a dry run says nothing.
+    pub fn success_percent(&self) -> Option<u32> {
+        let sum =
+            |of: fn(&Tally) -> u64| self.by_action.values().map(of).fold(0, u64::saturating_add);
+        let succeeded = sum(|tally| tally.succeeded);
+        let all = succeeded.saturating_add(sum(|tally| tally.failed));
+        let percent = succeeded.saturating_mul(100).checked_div(all)?;
+        u32::try_from(percent).ok()
+    }
+}
+
+/// What a record is counted as. Attempts of an incident are numbered, so this names it among its policy's.
+fn counted_name(record: &Record) -> String {
+    format!("{}-{}", record.intent.incident.id, record.intent.attempt)
+}
+
+/// Counts each finished record once, and forgets those that do not exist any more.
+pub fn count(mut statistics: Statistics, records: &[Record]) -> Statistics {
+    let existing: BTreeSet<String> = records.iter().map(counted_name).collect();
+    statistics.counted.retain(|name| existing.contains(name));
+    for record in records {
+        let Some(completed) = record.status.completed else {
+            continue;
+        };
+        if !statistics.counted.insert(counted_name(record)) {
+            continue;
+        }
+        let tally = statistics
+            .by_action
+            .entry(record.intent.action.name())
+            .or_default();
+        let counter = match record.status.phase {
+            Phase::Succeeded => &mut tally.succeeded,
+            Phase::Failed => &mut tally.failed,
+            Phase::Blocked => &mut tally.blocked,
+            Phase::DryRun => &mut tally.dry_run,
+            Phase::Pending | Phase::Applied | Phase::Verifying | Phase::Inconclusive => {
+                &mut tally.inconclusive
+            }
+        };
+        *counter = counter.saturating_add(1);
+        tally.last = tally.last.max(Some(completed));
+    }
+    statistics
+}
+
+/// Records that can be deleted: the oldest beyond `limit` that are finished, counted, an hour old and not of the open
+/// incident, whose tries they are.
+pub fn prunable(
+    statistics: &Statistics,
+    records: &[Record],
+    incident: Option<&Incident>,
+    limit: u32,
+    now: Time,
+) -> Vec<ObjectKey> {
+    let mut finished: Vec<(Time, &Record)> = records
+        .iter()
+        .filter_map(|record| record.status.completed.map(|completed| (completed, record)))
+        .collect();
+    finished.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.name.cmp(&other.name)));
+    finished
+        .into_iter()
+        .skip(usize::try_from(limit).unwrap_or(usize::MAX))
+        .filter(|(completed, record)| {
+            let reverts = record
+                .status
+                .revert
+                .as_ref()
+                .is_some_and(|revert| revert.end.is_none());
+            statistics.counted.contains(&counted_name(record))
+                && incident.is_none_or(|incident| incident.id != record.intent.incident.id)
+                && now.since(*completed) >= KEPT
+                && !reverts
+                && !record.deleting
+        })
+        .map(|(_, record)| record.name.clone())
+        .collect()
 }
