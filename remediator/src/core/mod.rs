@@ -3,6 +3,8 @@
 pub mod decide;
 pub mod depends;
 pub mod execution;
+#[cfg(test)]
+mod guard_tests;
 pub mod guards;
 pub mod incident;
 pub mod limits;
