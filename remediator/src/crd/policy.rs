@@ -23,60 +23,15 @@ use crate::core::{Mode, TargetKind};
     status = "RemediationPolicyStatus",
     derive = "PartialEq",
     doc = "Acts on one workload while one check of Kuberhealthy fails: with the gentlest step first, with the next one if that did not help, never more than its limits allow. It lives in the namespace of its target and can act nowhere else. Each time it acts, or would have in mode DryRun, there is a Remediation in the same namespace.",
-    printcolumn(
-        name = "Check",
-        type_ = "string",
-        json_path = ".spec.trigger.check.name",
-        description = "The check whose failures count"
-    ),
-    printcolumn(
-        name = "Target",
-        type_ = "string",
-        json_path = ".spec.target.name",
-        description = "The workload that is acted on"
-    ),
-    printcolumn(
-        name = "Mode",
-        type_ = "string",
-        json_path = ".spec.mode",
-        description = "DryRun, Enforce or Manual"
-    ),
-    printcolumn(
-        name = "Healthy",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="CheckHealthy")].status"#,
-        description = "Whether the check passes"
-    ),
-    printcolumn(
-        name = "Failures",
-        type_ = "integer",
-        json_path = ".status.failures",
-        description = "Failing runs in a row that count"
-    ),
-    printcolumn(
-        name = "Allowed",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="RemediationAllowed")].reason"#,
-        description = "What holds the next action back, if anything"
-    ),
-    printcolumn(
-        name = "LastAction",
-        type_ = "date",
-        json_path = ".status.lastRemediationTime",
-        description = "When the last Remediation began"
-    ),
-    printcolumn(
-        name = "Success%",
-        type_ = "integer",
-        json_path = ".status.successPercent",
-        description = "Share of the finished remediations that helped",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn = r#"{"name": "Check", "type": "string", "jsonPath": ".spec.trigger.check.name", "description": "The check whose failures count"}"#,
+    printcolumn = r#"{"name": "Target", "type": "string", "jsonPath": ".spec.target.name", "description": "The workload that is acted on"}"#,
+    printcolumn = r#"{"name": "Mode", "type": "string", "jsonPath": ".spec.mode", "description": "DryRun, Enforce or Manual"}"#,
+    printcolumn = r#"{"name": "Healthy", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"CheckHealthy\")].status", "description": "Whether the check passes"}"#,
+    printcolumn = r#"{"name": "Failures", "type": "integer", "jsonPath": ".status.failures", "description": "Failing runs in a row that count"}"#,
+    printcolumn = r#"{"name": "Allowed", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"RemediationAllowed\")].reason", "description": "What holds the next action back, if anything"}"#,
+    printcolumn = r#"{"name": "LastAction", "type": "date", "jsonPath": ".status.lastRemediationTime", "description": "When the last Remediation began"}"#,
+    printcolumn = r#"{"name": "Success%", "type": "integer", "jsonPath": ".status.successPercent", "description": "Share of the finished remediations that helped", "priority": 1}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -235,7 +235,7 @@ pub struct Counters {
     #[serde(default)]
     #[schemars(range(min = 0, max = 65_535))]
     pub verdicts: i32,
-    /// The incident.
+    /// The incident at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<Incident>,
     /// Since when the check had been healthy.
@@ -287,7 +287,7 @@ pub struct Seen {
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub uuid: String,
-    /// Its verdict.
+    /// The verdict in it.
     pub ok: bool,
     /// Hash of its errors, 16 hexadecimal digits.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
@@ -306,7 +306,7 @@ pub struct Seen {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pending {
-    /// The run.
+    /// The run as it was reported last.
     pub run: Run,
     /// From then on its verdict is taken as it is.
     #[schemars(schema_with = "time")]

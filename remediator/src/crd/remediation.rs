@@ -20,53 +20,14 @@ use crate::core::{Mode, Phase, Reason, TargetKind, Time, Touched};
     status = "RemediationStatus",
     derive = "PartialEq",
     doc = "One action on one workload, decided by a RemediationPolicy. The controller creates it before it touches anything and derives its name from policy, incident and attempt, so that no action is ever taken twice. The finished ones are the history; the policy's historyLimit says how many are kept.",
-    printcolumn(
-        name = "Policy",
-        type_ = "string",
-        json_path = ".spec.policy",
-        description = "The policy that decided it"
-    ),
-    printcolumn(
-        name = "Attempt",
-        type_ = "integer",
-        json_path = ".spec.attempt",
-        description = "Which attempt of the incident"
-    ),
-    printcolumn(
-        name = "Action",
-        type_ = "string",
-        json_path = ".spec.actionName",
-        description = "What is done"
-    ),
-    printcolumn(
-        name = "Target",
-        type_ = "string",
-        json_path = ".spec.target.name",
-        description = "The workload that is acted on"
-    ),
-    printcolumn(
-        name = "Phase",
-        type_ = "string",
-        json_path = ".status.phase",
-        description = "How far it has come"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.reason",
-        description = "Why"
-    ),
-    printcolumn(
-        name = "Took",
-        type_ = "string",
-        json_path = ".status.took",
-        description = "From decision to end"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn = r#"{"name": "Policy", "type": "string", "jsonPath": ".spec.policy", "description": "The policy that decided it"}"#,
+    printcolumn = r#"{"name": "Attempt", "type": "integer", "jsonPath": ".spec.attempt", "description": "Which attempt of the incident"}"#,
+    printcolumn = r#"{"name": "Action", "type": "string", "jsonPath": ".spec.actionName", "description": "What is done"}"#,
+    printcolumn = r#"{"name": "Target", "type": "string", "jsonPath": ".spec.target.name", "description": "The workload that is acted on"}"#,
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase", "description": "How far it has come"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.reason", "description": "Why"}"#,
+    printcolumn = r#"{"name": "Took", "type": "string", "jsonPath": ".status.took", "description": "From decision to end"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -195,10 +156,10 @@ pub struct TargetReference {
     /// Deployment, StatefulSet or DaemonSet.
     #[schemars(schema_with = "target_kind")]
     pub kind: TargetKind,
-    /// Its name.
+    /// Name of the workload.
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
-    /// Its UID: one that was deleted and created again is another one, and is left alone.
+    /// UID of the workload: one that was deleted and created again is another one, and is left alone.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
 }
@@ -207,10 +168,10 @@ pub struct TargetReference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
-    /// Its resourceVersion. The write carries it, so that it takes effect at most once.
+    /// The resourceVersion it had. The write carries it, so that it takes effect at most once.
     #[schemars(length(min = 1, max = 128))]
     pub resource_version: String,
-    /// Its generation.
+    /// The generation it had.
     #[schemars(range(min = 0))]
     pub generation: i64,
 }
@@ -218,10 +179,10 @@ pub struct Claim {
 /// A pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PodReference {
-    /// Its name.
+    /// Name of the pod.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its UID, a precondition of the eviction.
+    /// UID of the pod, a precondition of the eviction.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
 }
@@ -240,13 +201,13 @@ pub struct ReplicaChange {
 /// A revision: a ReplicaSet of a Deployment, a ControllerRevision of the other kinds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RevisionReference {
-    /// Its name.
+    /// Name of the revision.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its UID.
+    /// UID of the revision.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
-    /// Its number.
+    /// Number of the revision.
     #[schemars(range(min = 0))]
     pub number: i64,
 }
@@ -374,7 +335,7 @@ pub struct FreshRuns {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub failures: i64,
-    /// The last of them.
+    /// The run counted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last: Option<String>,
