@@ -49,6 +49,16 @@ pub fn advance(
     for observation in seen {
         match observation {
             Observation::New(run) => {
+                // Another object of the same name is another check: its failures are its own.
+                if state
+                    .last_counted
+                    .as_ref()
+                    .is_some_and(|(last, _)| object(last) != object(&run.id))
+                {
+                    state.failures = 0;
+                    state.first_failure = None;
+                    state.last_counted = None;
+                }
                 state.before_last = Some(Box::new(counters(&state)));
                 apply(&mut state, spec, timing, run);
             }
@@ -79,6 +89,11 @@ pub fn advance(
         state.incident = None;
     }
     state
+}
+
+/// The part of a run's name that stands for the check's object.
+fn object(id: &RunId) -> Option<&str> {
+    id.0.split('/').next()
 }
 
 fn apply(state: &mut PolicyState, spec: &PolicySpec, timing: Timing, run: &Run) {

@@ -88,8 +88,8 @@ pub struct V2 {
     pub uuid: String,
     /// `Node`, set once the checker pod has exited.
     pub node: String,
-    /// Whether `RunDuration` is negative.
-    pub negative_duration: bool,
+    /// Whether `RunDuration` is set; Kuberhealthy's own errors are written without.
+    pub has_duration: bool,
 }
 
 /// `status` of a HealthCheck.

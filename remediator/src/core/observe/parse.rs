@@ -93,7 +93,7 @@ fn v2(spec: Fields<'_>) -> Result<V2, Malformed> {
         last_run,
         uuid: bounded(spec.text("uuid")?, 64),
         node: bounded(spec.text("Node")?, 253),
-        negative_duration: spec.text("RunDuration")?.starts_with('-'),
+        has_duration: !spec.text("RunDuration")?.is_empty(),
     })
 }
 

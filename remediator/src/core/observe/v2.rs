@@ -66,7 +66,7 @@ pub(super) fn observe(state: &mut CheckState, body: &V2, now: Time, told: &mut V
         if own {
             // Kuberhealthy's own errors come without a duration: one that has one is the last run's verdict on an
             // aborted run.
-            let verdict = if body.negative_duration {
+            let verdict = if body.has_duration {
                 Verdict::Inconclusive
             } else {
                 Verdict::Failed(classify::v2(&body.errors))
