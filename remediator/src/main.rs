@@ -32,8 +32,10 @@ Examples:
   Verify a folder:      remediator crds --check manifests/crds
   Write the folder:     remediator crds --write manifests/crds
 
-Exit status: 0 if all went well, 1 if --check found a difference or a file could not be read or written,
-2 for wrong usage.")]
+Exit status:
+  0  all went well
+  1  --check found a difference, or a file could not be read or written
+  2  wrong usage")]
 struct Crds {
     /// Print nothing, and fail if a definition in this folder differs from what would be printed
     ///

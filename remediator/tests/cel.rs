@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use kube::core::cel::Validator;
+use kube::core::cel::{CompiledSchema, Validator, compile_schema, estimate_rule_cost};
 use remediator::crd::{RemediationPolicy, definitions, policy_view};
 use serde_json::{Value, json};
 
@@ -229,6 +229,30 @@ fn rules_escape_reserved_words() {
             }
         }
     }
+}
+
+/// The API server refuses a definition with a rule that could cost too much: lists and texts it looks at need bounds.
+#[test]
+fn rules_compile_and_are_cheap() {
+    fn analyse(schema: &CompiledSchema, seen: &mut usize) {
+        for rule in &schema.validations {
+            let rule = &rule.as_ref().unwrap().rule.rule;
+            let warnings = estimate_rule_cost(rule, schema);
+            assert!(warnings.is_empty(), "{warnings:?}");
+            *seen += 1;
+        }
+        let below = schema.properties.values();
+        for schema in below.chain(schema.items.as_deref()) {
+            analyse(schema, seen);
+        }
+    }
+    let mut seen = 0;
+    for file in ["remediationpolicies.yaml", "remediations.yaml"] {
+        let compiled = compile_schema(&schema(file));
+        assert!(!compiled.has_errors());
+        analyse(&compiled, &mut seen);
+    }
+    assert_eq!(seen, 13);
 }
 
 fn remediation() -> Value {

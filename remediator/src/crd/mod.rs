@@ -20,9 +20,9 @@
 mod common;
 mod persist;
 mod policy;
-mod policy_status;
+pub mod policy_status;
 mod record;
-mod remediation;
+pub mod remediation;
 mod view;
 mod yaml;
 
@@ -34,13 +34,3 @@ pub use record::*;
 pub use remediation::{Remediation, RemediationSpec, RemediationStatus};
 pub use view::{Invalid, policy_view};
 pub use yaml::{Definition, Error, definitions};
-
-/// Types of a policy's status.
-pub mod status {
-    pub use super::policy_status::*;
-}
-
-/// Types of a Remediation's intent and status.
-pub mod intent {
-    pub use super::remediation::*;
-}

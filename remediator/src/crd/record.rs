@@ -11,7 +11,7 @@ use super::remediation::{
     Claim, FreshRuns, IncidentReference, PodReference, Remediation, RemediationSpec,
     RemediationStatus, ReplicaChange, Revert, RevisionReference, TargetReference, Verify,
 };
-use super::view::{Invalid, action, invalid, text, within};
+use super::view::{Invalid, action, invalid, name, text, within};
 use crate::core::reason::{MESSAGE_LENGTH, bounded};
 use crate::core::{self, Intent, ObjectKey, Reason, Record, RecordStatus, RunId, Scaling};
 
@@ -198,7 +198,19 @@ fn read_claim(claim: &Claim) -> core::Claim {
 pub fn record_view(object: &Remediation) -> Result<Record, Invalid> {
     let namespace: std::sync::Arc<str> = object.namespace().unwrap_or_default().into();
     let spec = &object.spec;
-    text("spec.policy", &spec.policy, 253)?;
+    // Names become parts of request paths: nothing but a name may get there.
+    name("spec.policy".to_owned(), &spec.policy, 253, true)?;
+    name("spec.target.name".to_owned(), &spec.target.name, 253, true)?;
+    for (index, pod) in spec.pods.iter().enumerate() {
+        name(format!("spec.pods[{index}].name"), &pod.name, 253, true)?;
+        text(format!("spec.pods[{index}].uid"), &pod.uid, 128)?;
+    }
+    if let Some(autoscaler) = &spec.autoscaler {
+        name("spec.autoscaler".to_owned(), autoscaler, 253, true)?;
+    }
+    if let Some(revision) = &spec.revision {
+        name("spec.revision.name".to_owned(), &revision.name, 253, true)?;
+    }
     text("spec.target.uid", &spec.target.uid, 128)?;
     let wanted = action("spec.action", &spec.action)?;
     if wanted.name().as_str() != spec.action_name {

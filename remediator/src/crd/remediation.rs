@@ -89,7 +89,7 @@ pub struct RemediationSpec {
     pub replicas: Option<ReplicaChange>,
     /// With scale: the HorizontalPodAutoscaler whose minimum is raised instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub autoscaler: Option<String>,
     /// With rollback: the revision to go back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ pub struct RemediationSpec {
 }
 
 /// Fields of the intent that are always there.
-const FIXED: [&str; 14] = [
+const FIXED: [&str; 15] = [
     "policy",
     "policyUID",
     "incident",
@@ -118,6 +118,7 @@ const FIXED: [&str; 14] = [
     "target",
     "claim",
     "pods",
+    "verify",
 ];
 
 /// Fields of the intent that may be missing.
@@ -127,7 +128,6 @@ const OPTIONAL: [&str; 4] = ["replicas", "autoscaler", "revision", "revertAfterS
 fn unchanged() -> String {
     let fixed = FIXED
         .iter()
-        .chain(&["verify"])
         .map(|field| format!("self.{field} == oldSelf.{field}"));
     let optional = OPTIONAL.iter().map(|field| {
         format!("has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})")
@@ -180,7 +180,7 @@ pub struct Claim {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PodReference {
     /// Name of the pod.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
     /// UID of the pod, a precondition of the eviction.
     #[schemars(length(min = 1, max = 128))]
@@ -202,7 +202,7 @@ pub struct ReplicaChange {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RevisionReference {
     /// Name of the revision.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
     /// UID of the revision.
     #[schemars(length(min = 1, max = 128))]

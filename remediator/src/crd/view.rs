@@ -75,7 +75,7 @@ fn at_most<T>(field: &str, list: &[T], most: usize) -> Result<(), Invalid> {
 }
 
 /// A name of Kubernetes; `dots` are allowed in most.
-fn name(field: String, value: &str, most: usize, dots: bool) -> Result<(), Invalid> {
+pub(super) fn name(field: String, value: &str, most: usize, dots: bool) -> Result<(), Invalid> {
     let end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let inner = |c: char| end(c) || c == '-' || (dots && c == '.');
     text(field.as_str(), value, most)?;

@@ -12,6 +12,7 @@ use remediator::core::{
     Scaling, Seen, Selection, Statistics, Tally, TargetKind, TargetRef, Time, Touched, Verdict,
     Verify,
 };
+use remediator::crd::remediation::PodReference;
 use remediator::crd::{
     Remediation, RemediationPolicy, RemediationPolicyStatus, record_status, record_view,
     remediation, state_view, write_state,
@@ -295,11 +296,11 @@ fn intent() -> impl Strategy<Value = Intent> {
         },
     );
     let details = (
-        vec(("[a-z0-9-]{1,63}", "[a-f0-9-]{1,36}"), 0..=20),
+        vec(("[a-z0-9]{1,63}", "[a-f0-9-]{1,36}"), 0..=20),
         option::of((0..=i32::MAX, 1..=i32::MAX)),
         option::of("[a-z]{1,20}"),
         option::of((
-            "[a-z0-9-]{1,63}".prop_map(String::from),
+            "[a-z0-9]{1,63}".prop_map(String::from),
             "[a-f0-9-]{1,36}",
             0..i64::MAX,
         )),
@@ -511,12 +512,24 @@ fn an_object_that_no_remediator_wrote_is_refused() {
     };
     let object = remediation(&intent, &policy());
     assert!(record_view(&object).is_ok());
-    let wrong: [(&str, fn(&mut Remediation)); 6] = [
+    type Damage = fn(&mut Remediation);
+    let wrong: [(&str, Damage); 9] = [
         ("spec.action", |object| {
             object.spec.action = Default::default()
         }),
         ("spec.actionName", |object| {
             object.spec.action_name = "explode".to_owned()
+        }),
+        ("spec.target.name", |object| {
+            object.spec.target.name = "../../other/deployments/web".to_owned();
+        }),
+        ("spec.pods[0].name", |object| {
+            let name = "web/../../other".to_owned();
+            let uid = "1".to_owned();
+            object.spec.pods = vec![PodReference { name, uid }];
+        }),
+        ("spec.autoscaler", |object| {
+            object.spec.autoscaler = Some("web?dryRun=All".to_owned());
         }),
         ("spec.attempt", |object| object.spec.attempt = 0),
         ("spec.step", |object| object.spec.step = 5),
