@@ -179,13 +179,11 @@ impl<'a> Question<'a> {
             }
             Guard::Unsettled => {
                 let pending = state.check.pending.as_ref()?;
-                (pending.run.verdict != Verdict::Failed(Class::Reported)).then(|| {
-                    hold(
-                        Reason::Inconclusive,
-                        "its result may still change",
-                        Some(pending.until),
-                    )
-                })?
+                hold(
+                    Reason::Inconclusive,
+                    "its result may still change",
+                    Some(pending.until),
+                )
             }
             Guard::LastRun => self.last_run(),
             Guard::Healthy => match (self.incident(), &state.incident) {
@@ -297,10 +295,13 @@ impl<'a> Question<'a> {
         match verdict {
             Verdict::Inconclusive => hold(Reason::Inconclusive, "", None),
             Verdict::Failed(Class::Infrastructure) => hold(Reason::InfrastructureFailure, "", None),
-            Verdict::Failed(_)
-                if self
-                    .incident()
-                    .is_some_and(|incident| incident.failing_run != *id) =>
+            // The policy may have been edited since the run was counted.
+            Verdict::Failed(class)
+                if self.incident().is_some_and(|incident| {
+                    incident.failing_run != *id
+                        || *class == Class::Timeout && !self.spec.count_timeouts
+                        || !self.spec.match_errors.matches(&incident.errors)
+                }) =>
             {
                 hold(
                     Reason::Inconclusive,

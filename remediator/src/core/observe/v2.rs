@@ -64,7 +64,7 @@ pub(super) fn observe(state: &mut CheckState, body: &V2, now: Time, told: &mut V
             .iter()
             .any(|error| error.starts_with(classify::V2_OWN));
         if own {
-            // Kuberhealthy's own errors come without a duration: one that has one is the last run's verdict on an
+            // Kuberhealthy's own errors come without a duration. With one, it is the last run's verdict, put on an
             // aborted run.
             let verdict = if body.has_duration {
                 Verdict::Inconclusive
@@ -77,8 +77,10 @@ pub(super) fn observe(state: &mut CheckState, body: &V2, now: Time, told: &mut V
             state.pending = None;
             tell(state, run(reported(body)), told);
         } else {
-            // A report, or the verdict of the last run put on an aborted one: a change tells the first from the second.
-            let told_apart = changed
+            // A report, or the verdict of the last run put on an aborted one. A change tells the first from the second,
+            // but only if nothing was missed in between.
+            let nothing_missed = before.as_ref().is_some_and(|seen| seen.uuid == body.uuid);
+            let told_apart = changed && nothing_missed
                 || state
                     .pending
                     .as_ref()
