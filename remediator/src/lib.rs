@@ -14,6 +14,7 @@
 //! record, a live read and the time. [`core`] holds those functions.
 
 pub mod clock;
+pub mod controller;
 pub mod core;
 pub mod crd;
 pub mod fence;
