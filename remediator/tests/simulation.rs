@@ -481,7 +481,7 @@ impl History {
                 name.name
             );
             let status = RecordStatus::default();
-            let intent = intent.clone();
+            let intent = (**intent).clone();
             let resource_version = String::new();
             let uid = String::new();
             self.records.push(Record {

@@ -114,7 +114,7 @@ pub(super) fn decide_by(rules: Rules, question: Question<'_>, facts: Option<&Fac
     };
     let (index, step) = match next_step(rules, &question, incident) {
         Ok(next) => next,
-        Err(decision) => return decision,
+        Err(decision) => return *decision,
     };
     let Some(facts) = facts else {
         return Decision::NeedFacts(match step.action {
@@ -138,13 +138,13 @@ pub(super) fn decide_by(rules: Rules, question: Question<'_>, facts: Option<&Fac
                 .max()
                 .unwrap_or(0)
                 .saturating_add(1);
-            return Decision::Act(Intent {
+            return Decision::Act(Box::new(Intent {
                 pods: choice.pods,
                 replicas: choice.replicas,
                 autoscaler: choice.autoscaler,
                 revision: choice.revision,
                 ..intent(&question, incident, attempt, index, step, facts)
-            });
+            }));
         }
         Err(refused) => refused,
     };
@@ -157,7 +157,7 @@ fn next_step<'a>(
     rules: Rules,
     question: &Question<'a>,
     incident: &Incident,
-) -> Result<(u32, &'a Step), Decision> {
+) -> Result<(u32, &'a Step), Box<Decision>> {
     let spec = question.spec;
     let touched: Vec<u32> = question
         .tries()
@@ -195,7 +195,7 @@ fn next_step<'a>(
     } else {
         None
     };
-    Err(none.unwrap_or_else(exhausted))
+    Err(Box::new(none.unwrap_or_else(exhausted)))
 }
 
 fn intent(

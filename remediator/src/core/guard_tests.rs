@@ -220,7 +220,7 @@ impl Case {
 
     fn act(&self) -> Intent {
         match self.decide(None, Some(&self.facts)) {
-            Decision::Act(intent) => intent,
+            Decision::Act(intent) => *intent,
             other => panic!("{other:?}"),
         }
     }

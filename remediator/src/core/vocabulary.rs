@@ -505,7 +505,7 @@ pub enum Decision {
     /// Ask again with the target's facts.
     NeedFacts(FactsNeed),
     /// Record this intent; it is carried out from the record.
-    Act(Intent),
+    Act(Box<Intent>),
     /// Every step has been tried; somebody must look.
     Exhausted {
         /// The details.
