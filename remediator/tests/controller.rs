@@ -1,5 +1,8 @@
 //! The controller on the sandbox's API server. The tests play Kuberhealthy and the controller of Deployments.
 
+// clippy.toml allows these in #[test] functions, not in what they call.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -42,7 +45,7 @@ impl Workloads for Deployments {
             (found.metadata, found.spec, found.status.unwrap_or_default());
         let annotations = spec.template.metadata.and_then(|m| m.annotations);
         let restarted = annotations.and_then(|a| a.get(RESTARTED).cloned());
-        Ok(Live::Target(Facts {
+        Ok(Live::Target(Box::new(Facts {
             uid: metadata.uid.unwrap(),
             resource_version: metadata.resource_version.unwrap(),
             generation: metadata.generation.unwrap(),
@@ -60,7 +63,7 @@ impl Workloads for Deployments {
             revision: None,
             restarted_at: restarted.map(|at| at.parse().unwrap()),
             current_revision: None,
-        }))
+        })))
     }
 
     async fn write(

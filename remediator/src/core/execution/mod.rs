@@ -43,7 +43,7 @@ pub enum Live {
     /// It does not exist.
     Gone,
     /// It was read.
-    Target(Facts),
+    Target(Box<Facts>),
     /// It could not be read.
     Unreadable(Refusal),
 }

@@ -164,7 +164,12 @@ fn standing(runs: &[Run]) -> Standing<'_> {
 }
 
 fn ask(record: &Record, facts: &Facts) -> Next {
-    next(t0(), record, &Live::Target(facts.clone()), &standing(&[]))
+    next(
+        t0(),
+        record,
+        &Live::Target(Box::new(facts.clone())),
+        &standing(&[]),
+    )
 }
 
 fn status(next: Next) -> RecordStatus {
@@ -264,7 +269,7 @@ fn another_target_of_the_same_name_is_left_alone() {
             uid: "other".to_owned(),
             ..facts()
         };
-        for live in [Live::Target(other), Live::Gone] {
+        for live in [Live::Target(Box::new(other)), Live::Gone] {
             let found = status(next(t0(), &record, &live, &standing(&[])));
             assert_eq!(
                 (found.reason, found.touched),
@@ -280,14 +285,14 @@ fn what_is_not_wanted_any_more_is_not_begun() {
         let record = record(action);
         let mut standing = standing(&[]);
         standing.wanted = Err(Reason::Recovered);
-        let live = Live::Target(facts());
+        let live = Live::Target(Box::new(facts()));
         let found = status(next(t0(), &record, &live, &standing));
         assert_eq!(
             (found.phase, found.reason, found.touched),
             (Phase::Inconclusive, Reason::Recovered, Touched::No)
         );
         // What is found done is acknowledged all the same.
-        let live = Live::Target(written(&record));
+        let live = Live::Target(Box::new(written(&record)));
         let found = status(next(t0(), &record, &live, &standing));
         assert_eq!(found.phase, Phase::Applied);
     }
@@ -298,7 +303,7 @@ fn a_record_waits_for_its_turn() {
     let record = record(Action::RolloutRestart);
     let mut standing = standing(&[]);
     standing.rank = 1;
-    let live = Live::Target(facts());
+    let live = Live::Target(Box::new(facts()));
     let wait = next(t0(), &record, &live, &standing);
     assert!(
         matches!(
@@ -341,7 +346,7 @@ fn a_refused_budget_is_blocked_and_never_escalates() {
     let mut waits = Vec::new();
     let mut now = t0();
     for _ in 0..6 {
-        let live = Live::Target(facts());
+        let live = Live::Target(Box::new(facts()));
         let Next::Act(write) = next(now, &record, &live, &standing(&[])) else {
             panic!("not tried again");
         };
@@ -365,7 +370,7 @@ fn a_refused_budget_is_blocked_and_never_escalates() {
     assert_eq!(waits, [30, 60, 120, 240, 300, 300]);
     let mut over = standing(&[]);
     over.wanted = Err(Reason::Recovered);
-    record.status = status(next(now, &record, &Live::Target(facts()), &over));
+    record.status = status(next(now, &record, &Live::Target(Box::new(facts())), &over));
     assert_eq!(record.status.phase, Phase::Blocked);
     assert!(record.finished());
     assert_eq!(record.status.touched, Touched::No);
@@ -403,7 +408,7 @@ fn pods_go_one_after_the_other() {
     let dropped = status(next(
         t0(),
         &record,
-        &Live::Target(target.clone()),
+        &Live::Target(Box::new(target.clone())),
         &recovered,
     ));
     assert_eq!(dropped.phase, Phase::Verifying);
@@ -530,7 +535,7 @@ fn only_runs_that_started_after_the_rollout_judge_it() {
         let mut record = record(Action::RolloutRestart);
         record.status = settled(t0(), &record.intent, &record.status, "");
         let now = Time::from_unix(t0().unix() + seconds);
-        let live = Live::Target(facts());
+        let live = Live::Target(Box::new(facts()));
         // The same runs are shown again and again and counted once.
         for _ in 0..3 {
             if let Next::Status(status) = next(now, &record, &live, &standing(runs)) {
@@ -556,7 +561,12 @@ fn a_target_that_does_not_settle_is_a_failure() {
     };
     assert!(matches!(ask(&record, &target), Next::Wait { .. }));
     let late = t0().plus(SETTLE_SECONDS);
-    let found = status(next(late, &record, &Live::Target(target), &standing(&[])));
+    let found = status(next(
+        late,
+        &record,
+        &Live::Target(Box::new(target)),
+        &standing(&[]),
+    ));
     assert_eq!(
         (found.phase, found.reason),
         (Phase::Failed, Reason::VerificationTimeout)
@@ -572,7 +582,12 @@ fn replicas_are_set_back_once_and_only_if_nobody_changed_them() {
     let mut target = written(&record);
     let due = t0().plus(600);
     let at = |now, record: &Record, facts: &Facts| {
-        next(now, record, &Live::Target(facts.clone()), &standing(&[]))
+        next(
+            now,
+            record,
+            &Live::Target(Box::new(facts.clone())),
+            &standing(&[]),
+        )
     };
     assert!(matches!(at(t0(), &record, &target), Next::Wait { until, .. } if until == due));
     record.status = status(at(due, &record, &target));
@@ -611,7 +626,12 @@ fn a_deleted_policy_ends_its_records() {
         record.status.touched = touched;
         let mut standing = standing(&[]);
         standing.policy_deleted = true;
-        let found = status(next(t0(), &record, &Live::Target(facts()), &standing));
+        let found = status(next(
+            t0(),
+            &record,
+            &Live::Target(Box::new(facts())),
+            &standing,
+        ));
         assert_eq!(
             (found.reason, found.touched),
             (Reason::PolicyDeleted, touched)
