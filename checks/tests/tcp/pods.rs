@@ -1,6 +1,7 @@
 //! Every running pod on its own address, from a small API server double.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -109,6 +110,29 @@ fn pods_can_be_tested_to_be_out_of_reach() {
         &format!("pod shop/db-c: {reached}"),
     ]);
     run(api(vec![pod("db-d", "Running", "127.0.2.9", port)]), &vars).passed();
+}
+
+/// Nothing is known of them, so nobody may act on them.
+#[test]
+fn pods_that_the_run_has_no_time_for_are_not_named() {
+    let target = dropping();
+    let port = target.address.port();
+    let pods = ["db-a", "db-b", "db-c"].map(|name| pod(name, "Running", "127.0.0.1", port));
+    let api = api(pods.to_vec());
+    let url = format!("http://{api}");
+    let verdict = check(&[
+        ("POD_SELECTOR", "app=db"),
+        ("POD_SELECTOR_NAMESPACE", "shop"),
+        ("POD_TARGETPORT", "pg"),
+        ("KUBE_API_URL", &url),
+        ("CONCURRENCY", "1"),
+    ])
+    .deadline(Duration::from_secs(8))
+    .run();
+    verdict.failed(&[
+        "pod shop/db-a: expected a connection, seen no answer before the run's deadline",
+        "expected time to try every pod, seen none left before the run's deadline",
+    ]);
 }
 
 #[test]

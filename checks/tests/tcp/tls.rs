@@ -208,3 +208,19 @@ fn without_any_ca_the_way_out_is_told() {
         "no CA certificates found in this image: set TLS_CA_FILE to a PEM file with those to trust",
     );
 }
+
+#[test]
+fn a_negative_test_without_trust_passes_nothing() {
+    let address = serve_tls(Ca::new("servers").leaf(&["127.0.0.1"], 30).server(None));
+    let target = format!("tls://{address}");
+    let vars = [
+        ("CONNECTION_TARGET_UNREACHABLE", "true"),
+        ("SSL_CERT_FILE", "/no/such/file"),
+        ("SSL_CERT_DIR", "/no/such/folder"),
+    ];
+    seen(
+        &probe(&target, &vars),
+        &target,
+        "no CA certificates found in this image: set TLS_CA_FILE to a PEM file with those to trust",
+    );
+}
