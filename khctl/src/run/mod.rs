@@ -32,8 +32,8 @@ use manifest::Manifest;
 use output::Format;
 use prepare::Surroundings;
 
-/// The largest file that is read: more than any manifest, less than the machine's memory.
-const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// As much of a file as is read: enough to see that it is too large.
+const MAX_READ: u64 = yaml::MAX_BYTES as u64 + 1;
 
 /// `khctl run`.
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,15 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         complain(&format!(
             "khctl run: note: {count} {kind} left out: only checks are run"
         ));
+    }
+    for check in &manifest.checks {
+        if let Some(policy) = check.restarts() {
+            complain(&format!(
+                "khctl run: note: {}: restartPolicy is {policy}, so what ends without a report is started again until \
+                 the time-out; Never shows at once why it ended",
+                check.id()
+            ));
+        }
     }
     let known: Vec<Known> = checks::CHECKS
         .iter()
@@ -125,12 +134,12 @@ fn read_file(file: &str) -> std::io::Result<(&str, Vec<u8>)> {
     if file == "-" {
         std::io::stdin()
             .lock()
-            .take(MAX_FILE + 1)
+            .take(MAX_READ)
             .read_to_end(&mut text)?;
         return Ok(("standard input", text));
     }
     std::fs::File::open(file)?
-        .take(MAX_FILE + 1)
+        .take(MAX_READ)
         .read_to_end(&mut text)?;
     Ok((file, text))
 }
