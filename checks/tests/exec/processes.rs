@@ -88,6 +88,21 @@ fn late_words_of_a_helper_are_still_read() {
 }
 
 #[test]
+fn the_grace_of_a_command_ends_with_the_run() {
+    let folder = Folder::new();
+    let line = format!(
+        "trap '' TERM; echo $$ > {}; while :; do sleep 0.1; done",
+        folder.text("shell")
+    );
+    shell(&line)
+        .vars(&[("TIMEOUT_DURATION", "1s"), ("EXEC_KILL_AFTER", "1m")])
+        .deadline(Duration::from_secs(10))
+        .run()
+        .failed(&["shell command: expected it to end within 1s, it was still running"]);
+    assert!(!runs(folder.pid("shell")));
+}
+
+#[test]
 fn told_to_stop_the_check_takes_its_command_along() {
     for line in [Line::V2, Line::V3] {
         let folder = Folder::new();
