@@ -59,14 +59,14 @@ fn a_token_that_is_not_accepted_is_told_once() {
 }
 
 #[test]
-fn a_node_that_cannot_be_reached_is_told() {
+fn a_node_that_cannot_be_reached_is_told_without_its_pods() {
     let refused = Reply::Refuse(
-        502,
+        500,
         "error dialing backend: dial tcp 10.0.0.7:10250: connect: connection refused".to_owned(),
     );
     let api = Api::with(&[("web-1", refused), ("web-2", ends(0))]);
     api.exec("x").run().failed(&[
-        "pod shop/web-1: expected the API server to run a command, it answered 502: error dialing backend: dial tcp <address>: connect: connection refused",
+        "Kubernetes API: cannot run commands in pods in namespace shop: status 500: error dialing backend: dial tcp <address>: connect: connection refused",
     ]);
 }
 
