@@ -120,7 +120,7 @@ fn the_deadline_of_the_run_leaves_nobody_out() {
     run.run().failed(&[
         "pod shop/web-1: shell command: expected it to end before the deadline of the run, it was still running",
         "pod shop/web-2: shell command: expected it to end before the deadline of the run, it was still running",
-        "pod shop/web-3: expected the command to run before the deadline of the run, its turn did not come",
+        "expected the command to run in every pod before the deadline of the run, some had no turn",
     ]);
 }
 
