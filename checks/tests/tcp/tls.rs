@@ -224,3 +224,15 @@ fn a_negative_test_without_trust_passes_nothing() {
         "no CA certificates found in this image: set TLS_CA_FILE to a PEM file with those to trust",
     );
 }
+
+#[test]
+fn a_ca_that_serves_itself_is_told_in_words() {
+    let ca = Ca::new("127.0.0.1");
+    let address = serve_tls(ca.itself().server(None));
+    let target = format!("tls://{address}");
+    seen(
+        &probe(&target, &[("TLS_CA_FILE", &ca.file())]),
+        &target,
+        "certificate is that of a CA, not one for servers (self-signed?)",
+    );
+}

@@ -81,6 +81,16 @@ impl Ca {
         }
     }
 
+    /// Its own certificate, as if it were one for a server.
+    pub(crate) fn itself(&self) -> Leaf {
+        let key = self.issuer.key().serialize_der();
+        Leaf {
+            chain: vec![self.der.clone()],
+            key: KeyPair::try_from(key).unwrap(),
+            pem: std::fs::read_to_string(self.file()).unwrap(),
+        }
+    }
+
     /// Files with a client certificate of this authority and its key.
     pub(crate) fn client(&self) -> (String, String) {
         let leaf = self.leaf(&["client"], 30);
