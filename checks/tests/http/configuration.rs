@@ -395,3 +395,18 @@ fn a_file_that_is_a_pipe_is_refused_and_not_waited_for() {
     .run()
     .failed_with(&["BEARER_TOKEN_FILE=", "expected a regular file"]);
 }
+
+#[test]
+fn help_is_given_whatever_the_variables_say() {
+    for (flag, beginning) in [("--help", "Asks URLs"), ("-V", "http-check ")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_http-check"))
+            .env_clear()
+            .env("COUNT", "abc")
+            .arg(flag)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.starts_with(beginning), "{text}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
