@@ -62,11 +62,11 @@ impl<'a> Show<'a> {
         )?;
         self.note(
             Source::V2,
-            &format!("Kuberhealthy v2: status page {v2}/  metrics {v2}/metrics"),
+            &format!("Kuberhealthy v2: status page {v2}/, /metrics"),
         )?;
         self.note(
             Source::V3,
-            &format!("Kuberhealthy v3: status page {v3}/json  metrics {v3}/metrics"),
+            &format!("Kuberhealthy v3: status page {v3}/json, /metrics"),
         )?;
 
         scene::create_web(self.cluster.api(), self.cluster.service_address())
@@ -88,7 +88,10 @@ impl<'a> Show<'a> {
         scene::create_checks(self.cluster.api(), &service)
             .await
             .context("cannot create the checks")?;
-        self.note(Source::Demo, "http-check starts as KuberhealthyCheck (v2, asks the Service) and HealthCheck (v3, asks each pod)")?;
+        self.note(
+            Source::Demo,
+            "http-check starts: v2 asks the Service, v3 asks each pod",
+        )?;
 
         self.chapter().await?;
         self.set_web(Health::Broken).await?;
