@@ -130,6 +130,7 @@ impl<'a> Show<'a> {
             "Everything keeps running until Ctrl-C. In another terminal:\n\
              \x20 {kubectl} get khstates,healthchecks,pods -A\n\
              \x20 {kubectl} get healthchecks -A -w\n\
+             \x20 {kubectl} proxy --append-server-path      (then checks with KUBE_API_URL=http://127.0.0.1:8001)\n\
              \x20 curl {}/json\n\
              \x20 curl -X POST http://{pod}/control/break      (and .../control/heal)\n\n",
             self.cluster.v3_url(),
