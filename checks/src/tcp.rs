@@ -48,7 +48,7 @@ pub static CHECK: Check = Check {
 tcp-check --connection-target 'localhost:5432 [::1]:6379'
 # What Redis must answer, tried again twice before it counts as failed
 tcp-check --connection-target localhost:6379 --send 'PING\\r\\n' --expect '^\\+PONG' --retries 2
-# TLS asked for in the middle, and a certificate that stays valid for two weeks
+# TLS asked for in the middle, and a certificate that is good for two weeks
 tcp-check --connection-target mail.example.com:25 --starttls smtp --min-cert-days 14
 # A port that must not be reachable; variables do the same as flags
 CONNECTION_TARGET_UNREACHABLE=true tcp-check --connection-target 192.0.2.1:22 --connection-timeout 3s",
