@@ -52,9 +52,13 @@ fn list(checks: &[&Check], width: Option<usize>, style: Style) -> String {
     table.render(width, style)
 }
 
-/// Each check as a subcommand under the name `khctl check` knows it by, for completion scripts.
+/// Each check as a subcommand under the names `khctl check` knows it by, for completion scripts.
 pub(crate) fn commands() -> impl Iterator<Item = clap::Command> {
-    CHECKS
-        .iter()
-        .map(|check| check.command().name(check.name).about(check.about))
+    CHECKS.iter().map(|check| {
+        let command = check.command().name(check.name).about(check.about);
+        match check.name.strip_suffix("-check") {
+            Some(short) => command.visible_alias(short),
+            None => command,
+        }
+    })
 }
