@@ -4,14 +4,21 @@
 //!
 //! ```text
 //! ClusterArgs + variables --Access::find--> Access --Cluster::connect--> Cluster --list::<Pod>--> Vec<Pod>
+//!                                                                               --pages--> Page, Page, ...
 //! ```
 
 mod access;
 mod error;
+mod fields;
 mod objects;
+mod pages;
+mod passing;
 mod read;
+mod sieve;
 
 pub use access::{Access, ClusterArgs};
 pub use error::ClusterError;
+pub use fields::Fields;
 pub use objects::{Container, ContainerPort, Meta, Pod, PodIp, PodSpec, PodStatus};
+pub use pages::{Page, Pages, Query};
 pub use read::{Cluster, Resource};
