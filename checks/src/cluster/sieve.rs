@@ -142,9 +142,8 @@ impl Sieve {
             let Some((&byte, rest)) = bytes.split_first() else {
                 break;
             };
-            if !matches!(self.state, State::InKey { .. }) && byte.is_ascii_whitespace() {
-                bytes = rest;
-            } else if self.step(byte, &mut part)? {
+            let blank = !matches!(self.state, State::InKey { .. }) && byte.is_ascii_whitespace();
+            if blank || self.step(byte, &mut part)? {
                 bytes = rest;
             }
         }
