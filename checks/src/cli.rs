@@ -62,7 +62,7 @@ impl ConfigError {
     /// The option `env` has `value`; credentials in it are redacted.
     pub fn value(env: &str, value: &str, message: impl Into<String>) -> ConfigError {
         ConfigError {
-            value: Some(shorten(&khclient::redact_urls(value), 80)),
+            value: Some(shorten(&khclient::redact_value(value), 80)),
             ..ConfigError::of(env, message)
         }
     }
@@ -102,7 +102,7 @@ pub(crate) enum Stop {
     /// Something else to print, such as the version.
     Print(String),
     /// Something is wrong.
-    Wrong(ConfigError),
+    Wrong(Vec<ConfigError>),
 }
 
 /// The name of the variable of an option.
@@ -143,7 +143,7 @@ pub(crate) fn parse(
                 Stop::Help
             }
             ErrorKind::DisplayVersion => Stop::Print(error.to_string()),
-            _ => Stop::Wrong(config_error(&error, names)),
+            _ => Stop::Wrong(vec![config_error(&error, names)]),
         })
 }
 
@@ -154,6 +154,7 @@ fn env_flags(
 ) -> Vec<OsString> {
     let given = |flag: &str| {
         args.iter()
+            .take_while(|arg| *arg != "--")
             .filter_map(|arg| arg.to_str())
             .any(|arg| arg.split('=').next() == Some(flag))
     };
@@ -226,6 +227,29 @@ pub(crate) fn with_help(command: Command) -> Command {
         let env = env_name(&arg);
         arg.help(format!("{help} [env: {env}]"))
     })
+}
+
+/// `--help`: the options, then how to set them, examples, and what holds for every check.
+///
+/// Not as clap's `after_help`, which breaks long lines: examples are there to be pasted.
+pub(crate) fn help(command: Command, examples: &str) -> String {
+    let options = with_help(command).render_help();
+    let examples: String = examples.lines().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "{options}
+Every option is a flag and a variable of the same name. The flag wins, and an
+empty variable counts as unset. Where several values are allowed, repeat the
+flag, or put one on each line of the variable.
+
+Examples:
+{examples}
+The verdict goes to KH_REPORTING_URL, before KH_CHECK_RUN_DEADLINE, as the run
+KH_RUN_UUID; Kuberhealthy sets them. KH_CA_FILE names the CA certificates (PEM)
+for an https reporting URL. Exit code: 0 delivered, whatever the verdict; 1 not.
+Without KH_REPORTING_URL the verdict is printed: 0 passed, 1 failed, 2 wrong
+options.
+"
+    )
 }
 
 /// Every option of `command`, in the order of `--help`.

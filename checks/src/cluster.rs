@@ -15,10 +15,12 @@ mod pages;
 mod passing;
 mod read;
 mod sieve;
+mod upgrade;
 
 pub use access::{Access, ClusterArgs};
 pub use error::ClusterError;
 pub use fields::Fields;
-pub use objects::{Container, ContainerPort, Meta, Pod, PodIp, PodSpec, PodStatus};
+pub use objects::{Annotations, Container, ContainerPort, Meta, Pod, PodIp, PodSpec, PodStatus};
 pub use pages::{Page, Pages, Query};
 pub use read::{Cluster, Resource};
+pub(crate) use upgrade::Answered;

@@ -49,6 +49,13 @@ pub static CHECK: Check = Check {
     name: "dependency-check",
     about: "Looks whether services, workloads, jobs, names, ports and URLs that others need are available",
     replaces: &[],
+    examples: "\
+# A host and port, a name, and a page
+dependency-check --dependencies tcp:localhost:5432,dns:example.com,https://example.com/
+# A service with at least two endpoints and a finished job, through kubectl proxy
+dependency-check --dependencies 'service:shop/web>=2,job:shop/migrate' --kube-api-url http://localhost:8001
+# Wait a minute for a deployment; variables do the same as flags
+DEPENDENCIES=deployment:shop/web dependency-check --wait-seconds 60 --kube-api-url http://localhost:8001",
     names: args::NAMES,
     augment: DependencyArgs::augment_args,
     prepare,

@@ -44,10 +44,21 @@ pub static CHECK: Check = Check {
     name: "http-check",
     about: "Asks URLs, or every running pod of a selector, and checks the answers",
     replaces: &["kuberhealthy/http-check", "kuberhealthy/http-content-check"],
+    examples: EXAMPLES,
     names: args::NAMES,
     augment: HttpArgs::augment_args,
     prepare,
 };
+
+const EXAMPLES: &str = "\
+# Two pages that must answer 200 within a second, with a word in the body
+http-check --check-url 'https://a.example https://b.example' --target-string Welcome --max-latency 1s
+# A health page in JSON, three probes of which two must pass
+http-check --check-url http://localhost:8080/health --expected-json '$.status == \"UP\"' --count 3 --passing-percent 60
+# Any answer that is no server error, and a certificate that stays valid for two weeks
+http-check --check-url https://example.com --expected-status-code 200-499 --min-cert-days 14
+# Every running pod of a label, found through kubectl proxy; variables do the same as flags
+POD_SELECTOR=app=web POD_TARGETPORT=8080 http-check --pod-selector-namespace shop --kube-api-url http://localhost:8001";
 
 /// The options, checked against each other.
 struct Plan {

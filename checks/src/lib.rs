@@ -7,6 +7,8 @@
 //! A binary in `src/bin/` names its check and nothing else; `khctl check` runs the same code through [`find`].
 
 use std::ffi::OsString;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::process::ExitCode;
 
@@ -18,9 +20,11 @@ pub mod cluster;
 pub mod dependency;
 pub mod describe;
 pub mod dns;
+pub mod exec;
 pub mod http;
 pub mod pods;
 pub mod restarts;
+pub mod tcp;
 pub mod tls;
 pub mod values;
 
@@ -32,10 +36,16 @@ pub(crate) const USER_AGENT: &str = concat!("kuberhealer-check/", env!("CARGO_PK
 /// Writes a line of progress to the pod's log. Findings are fixed texts; numbers that change belong here.
 macro_rules! log {
     ($($arg:tt)*) => {
-        eprintln!("{}", khclient::redact_urls(&format!($($arg)*)))
+        crate::write_line(&mut std::io::stderr().lock(), &khclient::redact_urls(&format!($($arg)*)))
     };
 }
 pub(crate) use log;
+
+/// Writes a line, and does without if nobody reads: `println!` and `eprintln!` panic on a closed pipe, which would make a
+/// verdict out of a reader that went away.
+pub(crate) fn write_line(out: &mut dyn Write, text: &str) {
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+}
 
 /// A check with its options in place, ready to run.
 pub(crate) type Job = Box<dyn FnOnce(Context) -> Pin<Box<dyn Future<Output = Report>>> + Send>;
@@ -54,13 +64,21 @@ pub struct Check {
     pub about: &'static str,
     /// Official images, without a tag, that it replaces.
     pub replaces: &'static [&'static str],
+    /// Command lines for `--help`, each on a line of its own after a line with `#` that says what it is for.
+    pub examples: &'static str,
     pub(crate) names: Names,
     pub(crate) augment: fn(Command) -> Command,
     pub(crate) prepare: Prepare,
 }
 
 /// Every check there is.
-pub static CHECKS: &[&Check] = &[&http::CHECK, &dependency::CHECK, &restarts::CHECK];
+pub static CHECKS: &[&Check] = &[
+    &http::CHECK,
+    &tcp::CHECK,
+    &exec::CHECK,
+    &dependency::CHECK,
+    &restarts::CHECK,
+];
 
 /// The check called `name`, with or without `-check` at its end.
 pub fn find(name: &str) -> Option<&'static Check> {
@@ -80,6 +98,11 @@ impl Check {
     /// The command line, with the variable of each option in its help.
     pub fn command(&self) -> Command {
         cli::with_help(self.bare_command())
+    }
+
+    /// What `--help` prints.
+    pub fn help(&self) -> String {
+        cli::help(self.bare_command(), self.examples)
     }
 
     fn bare_command(&self) -> Command {
@@ -109,24 +132,35 @@ impl Check {
         args: Vec<OsString>,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> ExitCode {
-        let job = match cli::parse(self.bare_command(), self.names, &args, lookup) {
-            Ok(matches) => (self.prepare)(&matches, lookup),
-            Err(Stop::Print(text)) => {
-                print!("{text}");
-                return ExitCode::SUCCESS;
-            }
-            Err(Stop::Help) => {
-                print!("{}", self.command().render_help());
-                return ExitCode::SUCCESS;
-            }
-            Err(Stop::Wrong(error)) => Err(vec![error]),
-        };
         let env = RunEnv::read(lookup);
-        match job {
-            Ok(job) => khclient::run_in(env, job),
-            Err(errors) => khclient::run_in(env, |_| async { Report::misconfigured(errors) }),
+        // No other thread runs yet, and what a panic leaves half done here is not used again.
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.prepared(&args, lookup)));
+        match prepared {
+            Ok(Ok(job)) => khclient::run_in(env, job),
+            Ok(Err(Stop::Print(text))) => {
+                write_line(&mut std::io::stdout().lock(), &text);
+                ExitCode::SUCCESS
+            }
+            Ok(Err(Stop::Help)) => {
+                write_line(&mut std::io::stdout().lock(), &self.help());
+                ExitCode::SUCCESS
+            }
+            Ok(Err(Stop::Wrong(errors))) => {
+                khclient::run_in(env, |_| async { Report::misconfigured(errors) })
+            }
+            // It goes on where it is reported.
+            Err(panic) => khclient::run_in(env, |_| async { resume::<Report>(panic) }),
         }
     }
+
+    fn prepared(&self, args: &[OsString], lookup: Lookup<'_>) -> Result<Job, Stop> {
+        let matches = cli::parse(self.bare_command(), self.names, args, lookup)?;
+        (self.prepare)(&matches, lookup).map_err(Stop::Wrong)
+    }
+}
+
+fn resume<T>(panic: Box<dyn std::any::Any + Send>) -> T {
+    resume_unwind(panic)
 }
 
 #[cfg(test)]
@@ -143,11 +177,99 @@ mod tests {
         assert!(find("https").is_none());
     }
 
+    /// The variables and the arguments of an example, split as a shell does where only single quotes are used.
+    fn split(line: &str, name: &str) -> (Vec<(String, String)>, Vec<OsString>) {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in line.chars() {
+            match (c, words.last_mut()) {
+                ('\'', _) => quoted = !quoted,
+                (' ', _) if !quoted => words.push(String::new()),
+                (c, Some(word)) => word.push(c),
+                (_, None) => unreachable!(),
+            }
+        }
+        let at = words.iter().position(|word| word == name).unwrap();
+        let set = words[..at]
+            .iter()
+            .map(|word| word.split_once('=').unwrap())
+            .map(|(env, value)| (env.to_owned(), value.to_owned()));
+        (
+            set.collect(),
+            words[at + 1..].iter().map(Into::into).collect(),
+        )
+    }
+
+    #[test]
+    fn examples_can_be_pasted() {
+        for check in CHECKS {
+            let lines = check.examples.lines().filter(|line| !line.starts_with('#'));
+            assert!((3..=5).contains(&lines.clone().count()), "{}", check.name);
+            for line in lines {
+                let (set, args) = split(line, check.name);
+                let options = check.options();
+                for (env, _) in &set {
+                    assert!(
+                        options.iter().any(|option| option.env == *env),
+                        "{env}: {line}"
+                    );
+                }
+                let lookup = |env: &str| {
+                    let found = set.iter().find(|(name, _)| name == env);
+                    found.map(|(_, value)| value.clone())
+                };
+                let matches = cli::parse(check.bare_command(), check.names, &args, &lookup);
+                let job = (check.prepare)(&matches.unwrap(), &lookup);
+                assert_eq!(job.map(drop), Ok(()), "{line}");
+            }
+            for part in check.examples.lines().chain(["KH_REPORTING_URL"]) {
+                assert!(check.help().contains(part), "{part}");
+            }
+        }
+    }
+
     #[test]
     fn commands_are_well_formed() {
         for check in CHECKS {
             check.command().debug_assert();
         }
+    }
+
+    #[test]
+    fn a_panic_over_the_options_is_a_verdict_too() {
+        static BROKEN: Check = Check {
+            name: "broken-check",
+            about: "Cannot even begin",
+            replaces: &[],
+            examples: "",
+            names: Names {
+                official: &[],
+                secret: &[],
+            },
+            augment: |command| command,
+            prepare: |_, _| panic!("no such option"),
+        };
+        let kuberhealthy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/check", kuberhealthy.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = kuberhealthy.accept().unwrap();
+            let mut request = String::new();
+            while !request.ends_with("]}") {
+                let mut byte = [0];
+                std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
+                request.push(byte[0].into());
+            }
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .unwrap();
+            request
+        });
+        BROKEN.run(Vec::new(), &|name| {
+            (name == "KH_REPORTING_URL").then(|| url.clone())
+        });
+        let request = server.join().unwrap();
+        let body = r#"{"OK":false,"Errors":["the check panicked: no such option"]}"#;
+        assert!(request.ends_with(body), "{request}");
     }
 
     /// Kubernetes sets such names for every service of a namespace.

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Instant;
 
 use khclient::{Finding, Subject};
+use tokio::time::timeout_at;
 
 use crate::cli::ConfigError;
-use crate::cluster::{Cluster, ClusterArgs, ClusterError, Container, Pod, Resource};
+use crate::cluster::{Access, Cluster, ClusterArgs, ClusterError, Container, Pod, Resource};
 use crate::values::{BadValue, IpFamily, Switch};
 
 /// Options of every check that can look at pods one by one.
@@ -107,6 +109,10 @@ pub struct PodTarget {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// What tells it from a pod of the same name before or after it.
+    pub uid: String,
+    containers: Vec<String>,
+    default_container: Option<String>,
     ips: Vec<IpAddr>,
     ports: Vec<(String, u16)>,
 }
@@ -123,6 +129,13 @@ impl PodTarget {
             Some(subject) => Finding::about(subject, message),
             None => Finding::new(format!("{}/{}: {message}", self.namespace, self.name)),
         }
+    }
+
+    /// The container that commands go to: as kubectl has it, the one its annotation names, else its first.
+    pub fn default_container(&self) -> &str {
+        let named = self.default_container.as_ref();
+        let named = named.filter(|name| self.containers.contains(name));
+        named.or(self.containers.first()).map_or("", String::as_str)
     }
 
     /// Its address of `family`.
@@ -220,6 +233,39 @@ pub async fn running(
     Ok(targets)
 }
 
+/// The pods that the options of a check ask for: [`running`], in the namespace `own` if they name none, and not beyond
+/// `until`.
+///
+/// # Errors
+///
+/// [`NoPods`].
+pub async fn select(
+    args: &PodArgs,
+    cluster: &Cluster,
+    own: Option<&str>,
+    until: Option<Instant>,
+) -> Result<Vec<PodTarget>, NoPods> {
+    let own = || own.map(str::to_owned).or_else(Access::own_namespace);
+    let namespaces = match &args.pod_selector_namespace {
+        Some(namespaces) => namespaces.clone(),
+        None => Namespaces::Named(vec![own().ok_or_else(|| {
+            ConfigError::of(
+                "POD_SELECTOR_NAMESPACE",
+                "expected the namespace of the pods",
+            )
+        })?]),
+    };
+    let selector = args.pod_selector.as_deref().unwrap_or_default();
+    let listing = running(cluster, &namespaces, selector, args.pod_allow_none.0);
+    match until {
+        Some(until) => timeout_at(until.into(), listing).await.unwrap_or_else(|_| {
+            let reason = "no answer before the deadline of the run".to_owned();
+            Err(ClusterError::Unreachable(reason).into())
+        }),
+        None => listing.await,
+    }
+}
+
 fn target(pod: Pod) -> Option<PodTarget> {
     if pod.status.phase != "Running" || pod.metadata.deletion_timestamp.is_some() {
         return None;
@@ -238,6 +284,8 @@ fn target(pod: Pod) -> Option<PodTarget> {
                 .filter_map(|ip| ip.parse::<IpAddr>().ok()),
         );
     }
+    let names = pod.spec.containers.iter();
+    let names = names.map(|container| container.name.clone()).collect();
     let containers = pod
         .spec
         .containers
@@ -249,6 +297,9 @@ fn target(pod: Pod) -> Option<PodTarget> {
     Some(PodTarget {
         namespace: pod.metadata.namespace,
         name: pod.metadata.name,
+        uid: pod.metadata.uid,
+        containers: names,
+        default_container: pod.metadata.annotations.default_container,
         ips,
         ports: ports.collect(),
     })
@@ -283,6 +334,22 @@ mod tests {
         assert_eq!(target(pod("Running", true)), None);
         assert_eq!(target(pod("Pending", false)), None);
         assert_eq!(target(pod("Succeeded", false)), None);
+    }
+
+    #[test]
+    fn commands_go_to_the_container_kubectl_would_choose() {
+        let mut two = pod("Running", false);
+        let proxy = Container {
+            name: "proxy".to_owned(),
+            ports: vec![],
+        };
+        two.spec.containers.insert(0, proxy);
+        let container = |pod: &Pod| target(pod.clone()).unwrap().default_container().to_owned();
+        assert_eq!(container(&two), "proxy");
+        two.metadata.annotations.default_container = Some("web".to_owned());
+        assert_eq!(container(&two), "web");
+        two.metadata.annotations.default_container = Some("gone".to_owned());
+        assert_eq!(container(&two), "proxy");
     }
 
     #[test]

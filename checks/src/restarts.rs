@@ -37,6 +37,13 @@ pub static CHECK: Check = Check {
     name: "pod-restarts-check",
     about: "Looks for containers that restart too often, in all pods or in some",
     replaces: &["kuberhealthy/pod-restarts-check"],
+    examples: "\
+# Every pod that kubectl proxy leads to
+pod-restarts-check --kube-api-url http://localhost:8001
+# Two namespaces, with less patience, and without the pods of one job
+pod-restarts-check --pod-namespace shop,bank --max-failures-allowed 3 --exclude-pods 'import-*' --kube-api-url http://localhost:8001
+# Namespaces by label; variables do the same as flags
+POD_NAMESPACE_SELECTOR=team=shop RESTART_WINDOW=30m pod-restarts-check --kube-api-url http://localhost:8001",
     names: args::NAMES,
     augment: RestartsArgs::augment_args,
     prepare,

@@ -5,6 +5,7 @@
 
 mod family;
 mod file;
+mod pattern;
 mod status;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use family::IpFamily;
 pub use file::FileText;
 pub(crate) use file::read_file;
+pub use pattern::Pattern;
 pub use status::StatusSet;
 
 /// Why a value was refused: what was expected instead.

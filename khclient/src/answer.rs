@@ -84,9 +84,10 @@ fn bad_request(body: &str, now: Situation, why: String, later: Meaning) -> Meani
     }
 }
 
-/// Kuberhealthy accepts with an empty body. A web page, or the JSON of version 2's status page, is somebody else.
+/// Kuberhealthy accepts with an empty body. A web page, or the JSON of version 2's status page, is somebody else. That
+/// begins with `OK` and all errors there are, so what tells it apart must not stand behind them.
 fn is_page(body: &str) -> bool {
-    body.starts_with('<') || body.contains("\"CheckDetails\"")
+    body.starts_with('<') || (body.starts_with('{') && body.contains("\"OK\""))
 }
 
 fn describe(status: u16, body: &str) -> String {
@@ -165,6 +166,10 @@ mod tests {
 
     #[test]
     fn answers_mean_what_the_handlers_mean_by_them() {
+        let status_page = format!(
+            "{{\n  \"OK\": false,\n  \"Errors\": [\"{}\"],\n  \"CheckDetails\": {{}}}}",
+            "x".repeat(2000)
+        );
         let cases = [
             (200, "", FRESH, Accepted),
             (200, "", V2, Accepted),
@@ -172,6 +177,8 @@ mod tests {
             (202, "queued", FRESH, Accepted),
             (200, "<!doctype html><title>Sign in</title>", FRESH, Refused),
             (200, r#"{"OK":true,"CheckDetails":{}}"#, V2, Refused),
+            (200, &status_page, V2, Refused),
+            (200, &status_page, FRESH, Refused),
             (400, "", FRESH, Refused),
             (400, "", ANONYMOUS, Refused),
             (400, "", AFTER_AMBIGUITY, Refused),

@@ -163,7 +163,7 @@ impl fmt::Debug for Endpoint {
 
 fn parse_url(value: &str) -> Result<Url, EnvError> {
     let wrong = |reason: String| EnvError::ReportingUrl {
-        value: text::clean(value),
+        value: text::clean(&text::redact_value(value)),
         reason,
     };
     let url =
@@ -262,6 +262,8 @@ mod tests {
             "ftp://u:hunter2@kh/check",
             "http://",
             "http://u:hunter2@kh:port/check",
+            "u:hunter2@kh/check",
+            "http:u:hunter2@kh:port/check",
             "unix:/x",
         ] {
             let error = read(&[(REPORTING_URL, url)]).unwrap_err().to_string();

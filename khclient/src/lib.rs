@@ -39,7 +39,7 @@ pub use finding::{Finding, Subject};
 pub use report::Report;
 pub use reporter::{Delivery, Reporter, Undelivered};
 pub use run::{run, run_in};
-pub use text::redact_urls;
+pub use text::{redact_urls, redact_value};
 pub use tls::SetupError;
 
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Builder;
 use tokio::time::{sleep_until, timeout, timeout_at};
@@ -119,7 +119,7 @@ where
     let deadline = plan.check().and_then(|check| start.checked_add(check));
     let context = Context::new(env, deadline);
     let running = Running::start(context.clone(), timing.cancel, check);
-    let Some(decided) = decide(&context, running, &mut signals).await else {
+    let Some(decided) = decide(&context, running, &mut signals, timing.exit).await else {
         log(
             "khclient: told to stop before there was a verdict, which is not reported to Kuberhealthy 2",
         );
@@ -157,8 +157,14 @@ where
     code
 }
 
-/// Waits for whichever comes first: the check's verdict, a signal, the deadline. `None`: there is nothing to report.
-async fn decide(context: &Context, mut running: Running, signals: &mut Signals) -> Option<Decided> {
+/// Waits for whichever comes first: the check's verdict, a signal, the deadline. `None`: there is nothing to report, and
+/// the check had `patience` to let go of what it held.
+async fn decide(
+    context: &Context,
+    mut running: Running,
+    signals: &mut Signals,
+    patience: Duration,
+) -> Option<Decided> {
     let overdue = async {
         match context.deadline() {
             Some(deadline) => sleep_until(deadline.into()).await,
@@ -188,6 +194,7 @@ async fn decide(context: &Context, mut running: Running, signals: &mut Signals) 
         .as_ref()
         .map(|endpoint| endpoint.line);
     if interrupted && line == Some(Line::V2) {
+        let _ = timeout(patience, running.ended).await;
         return None;
     }
     Some(Decided {

@@ -53,6 +53,35 @@ pub fn redact_urls(text: &str) -> String {
     }
 }
 
+/// The value of an option or variable that was refused, for the message about it. As [`redact_urls`], and it also hides
+/// `user:password@` where the scheme is missing or misspelt, which is just what a refused URL or proxy may look like.
+/// Only the first 8192 characters are kept: a message shows less, and looking for credentials takes its time.
+///
+/// ```
+/// assert_eq!(khclient::redact_value("user:pw@proxy:3128"), "***@proxy:3128");
+/// assert_eq!(khclient::redact_value("http:/user:pw@shop"), "***@shop");
+/// ```
+pub fn redact_value(value: &str) -> String {
+    let end = value.char_indices().nth(MAX_READ);
+    let value = &value[..end.map_or(value.len(), |(end, _)| end)];
+    let hide = |text: &str| {
+        let (before, host) = text.rsplit_once('@')?;
+        let (user, _) = before.split_once(':')?;
+        // Not in `$.items[?@.a == 'b:c' && @.d]`.
+        let is_user = !user.contains(['$', '[', ']', '(', ')']);
+        is_user.then(|| format!("{HIDDEN}@{host}"))
+    };
+    if !value.contains("://") {
+        return hide(value).unwrap_or_else(|| value.to_owned());
+    }
+    let words = redact_urls(value);
+    let words = words.split(' ').map(|word| match word.contains("://") {
+        true => word.to_owned(),
+        false => hide(word).unwrap_or_else(|| word.to_owned()),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn redact_userinfo(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -209,6 +238,30 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(redact_urls(text), expected);
         }
+    }
+
+    #[test]
+    fn credentials_of_a_refused_value_are_hidden_without_a_scheme_too() {
+        let cases = [
+            ("u:p@h:80", "***@h:80"),
+            ("http:/u:p@h", "***@h"),
+            ("u:p w@h", "***@h"),
+            ("http://u:p@h/ v:q@i", "http://***@h/ ***@i"),
+            ("http://h,u:p@i", "http://***@i"),
+            ("someone@h", "someone@h"),
+            ("$.a[?@.b == 'c:d' && @.e]", "$.a[?@.b == 'c:d' && @.e]"),
+            ("10", "10"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(redact_value(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_huge_value_is_cut_before_it_is_looked_through() {
+        let shown = redact_value(&format!("http://u:p@h/{}", "://é".repeat(100_000)));
+        assert!(shown.starts_with("http://***@h/"));
+        assert!(shown.chars().count() <= MAX_READ);
     }
 
     #[test]

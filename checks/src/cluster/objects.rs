@@ -10,8 +10,21 @@ pub struct Meta {
     pub name: String,
     /// The namespace; empty for cluster-scoped objects.
     pub namespace: String,
+    /// What tells it from one of the same name before or after it.
+    pub uid: String,
+    /// Annotations.
+    pub annotations: Annotations,
     /// Set while the object is being deleted.
     pub deletion_timestamp: Option<String>,
+}
+
+/// The annotations that checks look at; all others are skipped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Annotations {
+    /// The container that commands go to if none is named.
+    #[serde(rename = "kubectl.kubernetes.io/default-container")]
+    pub default_container: Option<String>,
 }
 
 /// A pod.

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use url::Url;
 
 use super::error::ClusterError;
 use super::fields::Fields;
-use super::read::{Answer, Ask, Cluster, Patience, Resource, Trouble};
+use super::read::{Answer, Ask, Cluster, ONE_REQUEST, Patience, Resource, Trouble};
 use super::sieve::{Malformed, Part, Sieve};
 
 /// Times a list begins again because its token ran out.
@@ -181,7 +182,9 @@ impl Pages<'_> {
         ask: &Ask<'_>,
         keep: &mut impl FnMut(T) -> Option<K>,
     ) -> Result<Result<(Vec<K>, Option<String>), Option<String>>, Trouble> {
-        let mut response = match self.cluster.once(url, ask, Some(ONE_PAGE)).await? {
+        // A server that falls silent is no slow one.
+        let head = timeout(ONE_REQUEST, self.cluster.once(url, ask, Some(ONE_PAGE)));
+        let mut response = match head.await.map_err(|_| Trouble::silence())?? {
             Answer::Ok(response) => response,
             Answer::Gone(token) => return Ok(Err(token)),
         };
@@ -201,7 +204,12 @@ impl Pages<'_> {
             Ok(())
         };
         let malformed = |Malformed| Trouble::Lasting(ask.malformed());
-        while let Some(bytes) = response.chunk().await.map_err(Trouble::no_answer)? {
+        loop {
+            let next = timeout(ONE_REQUEST, response.chunk()).await;
+            let next = next.map_err(|_| Trouble::silence())?;
+            let Some(bytes) = next.map_err(Trouble::no_answer)? else {
+                break;
+            };
             sieve.feed(&bytes, &mut part).map_err(malformed)?;
         }
         sieve.end().map_err(malformed)?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -20,7 +20,7 @@ const PAGE: u32 = 500;
 const LARGEST_ANSWER: usize = 128 << 20;
 /// Tries of one request before it counts as failed.
 const TRIES: u32 = 5;
-const ONE_REQUEST: Duration = Duration::from_secs(15);
+pub(super) const ONE_REQUEST: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A kind of object as the API addresses it.
@@ -62,7 +62,7 @@ impl std::fmt::Display for Resource<'_> {
 pub struct Cluster {
     access: Access,
     client: Client,
-    until: Option<Instant>,
+    pub(super) until: Option<Instant>,
 }
 
 /// How long one request is tried while the server cannot answer it.
@@ -90,6 +90,14 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// The server has been silent for too long.
+    pub(super) fn silence() -> Trouble {
+        Trouble::Passing(
+            ClusterError::Unreachable("no answer in time".to_owned()),
+            None,
+        )
+    }
+
     pub(super) fn no_answer(error: reqwest::Error) -> Trouble {
         Trouble::Passing(ClusterError::Unreachable(describe(&error)), None)
     }
@@ -102,6 +110,25 @@ impl Cluster {
     ///
     /// [`ClusterError::File`] if the CA file cannot be used.
     pub fn connect(access: Access, until: Option<Instant>) -> Result<Cluster, ClusterError> {
+        Cluster::build(access, until, |builder| builder)
+    }
+
+    /// As [`Cluster::connect`], for [`Cluster::web_socket`]: only a connection of HTTP/1.1 can be upgraded, and only a
+    /// fresh one cannot be closed for its age in that moment, when nobody could tell whether the request had arrived.
+    pub(crate) fn connect_for_upgrades(
+        access: Access,
+        until: Option<Instant>,
+    ) -> Result<Cluster, ClusterError> {
+        Cluster::build(access, until, |builder| {
+            builder.http1_only().pool_max_idle_per_host(0)
+        })
+    }
+
+    fn build(
+        access: Access,
+        until: Option<Instant>,
+        adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Cluster, ClusterError> {
         khclient::install_crypto_provider();
         let mut certificates = Vec::new();
         if access.url.scheme() == "https" {
@@ -116,15 +143,14 @@ impl Cluster {
                 return Err(file("no certificates in it".to_owned()));
             }
         }
-        let client = Client::builder()
+        let builder = Client::builder()
             .user_agent(crate::USER_AGENT)
             .tls_certs_only(certificates)
             // The API server is next door; a proxy for the internet cannot reach it.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(ONE_REQUEST)
-            // For requests that are given more time in all: a server that falls silent is no slow one.
-            .read_timeout(ONE_REQUEST)
+            .timeout(ONE_REQUEST);
+        let client = adjust(builder)
             .build()
             .map_err(|error| ClusterError::Unreachable(describe(&error)))?;
         Ok(Cluster {
@@ -382,7 +408,10 @@ async fn decode<T: DeserializeOwned>(response: Response, ask: &Ask<'_>) -> Resul
 }
 
 /// The body, or `Err(None)` if it is larger than `limit`.
-async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Option<reqwest::Error>> {
+pub(super) async fn read(
+    mut response: Response,
+    limit: usize,
+) -> Result<Vec<u8>, Option<reqwest::Error>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Some)? {
         if body.len() + chunk.len() > limit {

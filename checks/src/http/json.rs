@@ -66,6 +66,9 @@ impl FromStr for JsonRule {
     }
 }
 
+/// The parser of JSONPath recurses, and a stack that overflows ends the process without a verdict.
+const DEEPEST: usize = 32;
+
 /// Where the path ends: a pointer at the first white space, a JSONPath at the first operator or word outside of
 /// brackets and quotes.
 fn split_place(text: &str) -> Result<(&str, &str), BadValue> {
@@ -85,7 +88,14 @@ fn split_place(text: &str) -> Result<(&str, &str), BadValue> {
             Some(open) if c == open => quote = None,
             Some(_) => {}
             None if c == '"' || c == '\'' => quote = Some(c),
-            None if c == '[' || c == '(' => depth += 1,
+            None if c == '[' || c == '(' => {
+                depth += 1;
+                if depth > DEEPEST {
+                    return Err(BadValue(format!(
+                        "expected at most {DEEPEST} brackets and parentheses within each other"
+                    )));
+                }
+            }
             None if c == ']' || c == ')' => depth = depth.saturating_sub(1),
             None if depth == 0 && (c.is_whitespace() || "=!<>".contains(c)) => {
                 return Ok(text.split_at(at));
@@ -334,6 +344,9 @@ mod tests {
             ("$.a =~ (", "regular expression"),
             ("$.a ==", "a JSON value"),
             ("/a b == 1", "a comparison"),
+            (&format!("$[?{}", "(".repeat(50_000)), "within each other"),
+            (&format!("$[?{}", "!(".repeat(50_000)), "within each other"),
+            (&format!("${}", "[?@".repeat(40_000)), "within each other"),
         ] {
             let error = rule.parse::<JsonRule>().unwrap_err();
             assert!(error.0.contains(why), "{rule}: {error}");

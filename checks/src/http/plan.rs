@@ -83,6 +83,9 @@ impl Schedule {
     }
 }
 
+/// More than a finding can hold. A run may make millions of probes, and each may fail for a reason of its own.
+const MOST_REASONS: usize = 20;
+
 /// The probes of one target so far.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
@@ -110,7 +113,7 @@ impl Tally {
             Err(reasons) => {
                 self.failed += 1;
                 for reason in reasons {
-                    if !self.reasons.contains(&reason) {
+                    if self.reasons.len() < MOST_REASONS && !self.reasons.contains(&reason) {
                         self.reasons.push(reason);
                     }
                 }
@@ -242,6 +245,15 @@ mod tests {
         tally.count(Err(vec!["late".into()]));
         assert!(!tally.goes_on());
         assert_eq!(tally.verdict(true), Ok(()));
+    }
+
+    #[test]
+    fn a_tally_keeps_no_more_reasons_than_can_be_told() {
+        let mut tally = Tally::new(schedule(1000, 1));
+        for number in 0..1000 {
+            tally.count(Err(vec![format!("got {number}")]));
+        }
+        assert_eq!(tally.reasons.len(), MOST_REASONS);
     }
 
     #[test]

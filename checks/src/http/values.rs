@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use regex::Regex;
 use url::Url;
 
 use crate::values::BadValue;
+pub(super) use crate::values::Pattern;
 
 /// One or more URLs, separated by white space, or by a comma before the next `http://` or `https://`: a comma
 /// elsewhere belongs to the URL, as it does for the official check.
@@ -79,27 +79,6 @@ impl FromStr for Method {
                 "a method, such as GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS",
             )),
         }
-    }
-}
-
-/// A regular expression, compiled once.
-#[derive(Debug, Clone)]
-pub(super) struct Pattern(pub(super) Regex);
-
-impl FromStr for Pattern {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<Pattern, BadValue> {
-        Regex::new(text).map(Pattern).map_err(|error| {
-            // The last line says what is wrong; those before it draw an arrow under the pattern.
-            let text = error.to_string();
-            let last = text
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            BadValue(format!("expected a regular expression: {last}"))
-        })
     }
 }
 
@@ -197,7 +176,7 @@ impl fmt::Display for Scheme {
 /// A `Host` to ask for: a host name or address, with a port or without.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HostHeader {
-    /// As it is sent.
+    /// As it is sent: in ASCII, without white space.
     pub(super) text: String,
     /// The host alone, if it is a name.
     pub(super) name: Option<String>,
@@ -212,7 +191,10 @@ impl FromStr for HostHeader {
         let text = text.trim();
         let wrong =
             || BadValue::expected("a host name, such as web.example.com or web.example.com:8443");
-        let clean = !text.contains(['/', '@', '?', '#', '\\', ' ']);
+        // `Url` leaves out tabs and line ends, but they would be sent, or not fit into a header at all.
+        let clean = !text.contains(|c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | '?' | '#' | '\\')
+        });
         // A scheme without a default port, so that `:80` is not dropped.
         let url = Url::parse(&format!("tcp://{text}"))
             .ok()
@@ -223,8 +205,15 @@ impl FromStr for HostHeader {
             url::Host::Domain(name) => Some(name),
             url::Host::Ipv4(_) | url::Host::Ipv6(_) => None,
         };
+        // A name in other letters is sent in its ASCII form (xn--), as it is in a URL.
+        let text = match (&name, url.port()) {
+            _ if text.is_ascii() => text.to_owned(),
+            (Some(name), Some(port)) => format!("{name}:{port}"),
+            (Some(name), None) => name.clone(),
+            (None, _) => return Err(wrong()),
+        };
         Ok(HostHeader {
-            text: text.to_owned(),
+            text,
             name,
             port: url.port(),
         })
@@ -305,7 +294,10 @@ mod tests {
         );
         assert_eq!("[::1]:8080".parse::<HostHeader>().unwrap().name, None);
         assert_eq!("10.0.0.1".parse::<HostHeader>().unwrap().name, None);
-        for text in ["", "http://a", "a/b", "user@a", "a b"] {
+        // What cannot be sent as a header would silently be left out.
+        let other: HostHeader = "bücher.example:80".parse().unwrap();
+        assert_eq!(other.text, "xn--bcher-kva.example:80");
+        for text in ["", "http://a", "a/b", "user@a", "a b", "a\tb", "a\nb"] {
             assert!(text.parse::<HostHeader>().is_err(), "{text}");
         }
     }

@@ -48,11 +48,12 @@ pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, BadValue> {
         BadValue(format!("expected a file that can be read: {reason}"))
     };
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path.trim()).map_err(cannot)?;
-    // A FIFO or a device would block or never end.
-    if !file.metadata().map_err(cannot)?.is_file() {
+    // A device never ends, and a FIFO blocks while it is opened, so this cannot wait until it is open.
+    let kind = std::fs::metadata(path.trim()).map_err(cannot)?;
+    if !kind.is_file() {
         return Err(BadValue::expected("a regular file"));
     }
+    let file = std::fs::File::open(path.trim()).map_err(cannot)?;
     file.take(LARGEST_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(cannot)?;

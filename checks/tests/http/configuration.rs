@@ -34,6 +34,11 @@ fn wrong_values_are_named() {
         ),
         (
             "CHECK_URL",
+            "u:geheim@a/",
+            "CHECK_URL=\"***@a/\": expected URLs that begin with http:// or https://",
+        ),
+        (
+            "CHECK_URL",
             "",
             "CHECK_URL: expected at least one URL, or POD_SELECTOR",
         ),
@@ -194,6 +199,21 @@ fn wrong_values_are_named() {
             "PROXY_URL=\"socks5://***@p\": expected the URL of an HTTP proxy",
         ),
         (
+            "PROXY_URL",
+            "u:geheim@p:3128",
+            "PROXY_URL=\"***@p:3128\": expected the URL of an HTTP proxy",
+        ),
+        (
+            "HTTP_PROXY",
+            "u:geheim@p:312800",
+            "HTTP_PROXY=\"***@p:312800\": expected an HTTP proxy",
+        ),
+        (
+            "HOST_HEADER",
+            "web\nX-Injected: 1",
+            "HOST_HEADER=\"web X-Injected: 1\": expected a host name",
+        ),
+        (
             "HTTP_PROXY",
             "socks5://u:geheim@p",
             "HTTP_PROXY=\"socks5://***@p\": expected an HTTP proxy",
@@ -325,4 +345,53 @@ fn without_kuberhealthy_it_is_a_wrong_usage() {
         .code(),
         Some(1)
     );
+}
+
+/// A reader that goes away, as in `http-check --help | head -1`.
+fn closed_pipe() -> std::io::PipeWriter {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_panic() {
+    for flag in ["--help", "--version"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_http-check"))
+            .env_clear()
+            .arg(flag)
+            .stdout(closed_pipe())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_is_no_failure() {
+    let server = Server::saying(200, &[], "");
+    let output = Command::new(env!("CARGO_BIN_EXE_http-check"))
+        .env_clear()
+        .args(["--check-url", &server.url("/")])
+        .stderr(closed_pipe())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "PASSED\n");
+}
+
+/// Opening a FIFO waits for a writer that never comes.
+#[test]
+fn a_file_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("token");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    check(&[
+        ("CHECK_URL", "http://127.0.0.1:9/"),
+        ("BEARER_TOKEN_FILE", pipe.to_str().unwrap()),
+    ])
+    .run()
+    .failed_with(&["BEARER_TOKEN_FILE=", "expected a regular file"]);
 }

@@ -62,6 +62,16 @@ async fn a_ca_file_that_is_of_no_use_is_named() {
         "{error}"
     );
 
+    // One never ends, the other is never opened.
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [Path::new("/dev/zero"), &pipe] {
+        let error = send_trusting(path, url, PLENTY).await.unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
+
     let empty = tempfile::NamedTempFile::new().unwrap();
     let error = send_trusting(empty.path(), url, PLENTY).await.unwrap_err();
     assert!(error.to_string().contains("found none"), "{error}");

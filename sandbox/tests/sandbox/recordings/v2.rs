@@ -51,18 +51,24 @@ pub(super) async fn reports_and_time_outs() {
     let x = r#"post:{"OK":true,"Errors":["x"]}"#;
     let ab = r#"post:{"OK":false,"Errors":["a","b"]}"#;
     let refused = r#"post:{"OK":false,"Errors":[]}"#;
-    for (name, interval, steps) in [
-        ("http-two", "3s", vec![flapping.as_str()]),
-        ("never-reports", "4s", vec!["sleep:300000"]),
-        ("exits-one", "4s", vec!["exit:1"]),
+    // Those that report have time to do so on a busy machine too.
+    for (name, interval, timeout, steps) in [
+        ("http-two", "3s", "15s", vec![flapping.as_str()]),
+        ("never-reports", "4s", "3s", vec!["sleep:300000"]),
+        ("exits-one", "4s", "3s", vec!["exit:1"]),
         (
             "bad-report",
             "4s",
+            "15s",
             vec![refused, r#"post:{"OK":false,"Errors":[""]}"#, x, OK],
         ),
-        ("multi-errors", "4s", vec![ab, "sleep:200", OK]),
+        ("multi-errors", "4s", "15s", vec![ab, "sleep:200", OK]),
     ] {
-        create(&api, &khcheck(name, interval, "3s", checker_spec(&steps))).await;
+        create(
+            &api,
+            &khcheck(name, interval, timeout, checker_spec(&steps)),
+        )
+        .await;
     }
     tokio::join!(
         compare(&watched, "flapping-http", "http-two", 1 + 3 * FLAPPING_RUNS),

@@ -109,7 +109,7 @@ pub(super) async fn a_flapping_check_that_was_there_first() {
     let step = format!("post-next:{}", file.display());
     create(
         &api,
-        &health_check("http-ok3", "1s", "40s", checker_spec(&[&step])),
+        &health_check("http-ok3", "2s", "40s", checker_spec(&[&step])),
     )
     .await;
     let kuberhealthy = v3::start(api, options.v3).await.unwrap();

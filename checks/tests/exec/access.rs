@@ -1,0 +1,179 @@
+//! The way to the API server: what a pod is not to blame for has no pod as its subject.
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::json;
+
+use super::api::*;
+use super::common::{Stream, closed_port};
+use super::support::*;
+
+fn forbidden(verb: &str) -> Reply {
+    let message = format!(
+        "pods \"web-1\" is forbidden: User \"system:serviceaccount:shop:weak\" cannot {verb} resource \"pods/exec\" in API group \"\" in the namespace \"shop\""
+    );
+    Reply::Refuse(
+        403,
+        json!({"kind": "Status", "reason": "Forbidden", "message": message, "code": 403})
+            .to_string(),
+    )
+}
+
+#[test]
+fn a_missing_permission_is_named_once() {
+    for (cannot, verb) in [("create", "create"), ("get", "get and create")] {
+        let api = Api::with(&[("web-1", forbidden(cannot)), ("web-2", forbidden(cannot))]);
+        api.exec("x").run().failed(&[&format!(
+            "Kubernetes API: not allowed to run commands in pods in namespace shop: the service account needs a role with verb {verb} on pods/exec"
+        )]);
+    }
+}
+
+#[test]
+fn a_refusal_of_admission_is_the_pods() {
+    let denied = Reply::Refuse(
+        403,
+        json!({"message": "admission webhook \"guard\" denied the request: no"}).to_string(),
+    );
+    let api = Api::with(&[("web-1", denied), ("web-2", ends(0))]);
+    api.exec("x").run().failed(&[
+        r#"pod shop/web-1: expected exec to be admitted, it is forbidden: admission webhook "guard" denied the request: no"#,
+    ]);
+}
+
+#[test]
+fn a_token_that_is_not_accepted_is_told_once() {
+    let refused = || {
+        Reply::Refuse(
+            401,
+            json!({"reason": "Unauthorized", "message": "Unauthorized", "code": 401}).to_string(),
+        )
+    };
+    let api = Api::with(&[("web-1", refused()), ("web-2", refused())]);
+    api.exec("x")
+        .run()
+        .failed(&["Kubernetes API: the token is not accepted (401)"]);
+}
+
+#[test]
+fn a_node_that_cannot_be_reached_is_told() {
+    let refused = Reply::Refuse(
+        502,
+        "error dialing backend: dial tcp 10.0.0.7:10250: connect: connection refused".to_owned(),
+    );
+    let api = Api::with(&[("web-1", refused), ("web-2", ends(0))]);
+    api.exec("x").run().failed(&[
+        "pod shop/web-1: expected the API server to run a command, it answered 502: error dialing backend: dial tcp <address>: connect: connection refused",
+    ]);
+}
+
+#[test]
+fn a_busy_api_server_is_asked_again() {
+    let busy = |status| Reply::Refuse(status, json!({"message": "too many requests"}).to_string());
+    let api = Api::with(&[("web-1", Reply::Turns(vec![busy(429), busy(503), ends(0)]))]);
+    api.exec("x").run().passed();
+    assert_eq!(api.asked().len(), 3);
+    let api = Api::with(&[("web-1", busy(503))]);
+    api.exec("x").var("TIMEOUT_DURATION", "1s").run().failed(&[
+        "Kubernetes API: cannot run commands in pods in namespace shop: status 503: too many requests",
+    ]);
+}
+
+#[test]
+fn what_is_no_websocket_is_no_success() {
+    let words = "Kubernetes API: unreachable: expected a WebSocket that speaks v5.channel.k8s.io or v4.channel.k8s.io, it offers none of these";
+    let odd = [
+        vec![],
+        vec![("Sec-WebSocket-Protocol", V5.to_owned())],
+        vec![
+            ("Sec-WebSocket-Accept", "x".to_owned()),
+            ("Sec-WebSocket-Protocol", V5.to_owned()),
+        ],
+    ];
+    for headers in odd {
+        Api::with(&[("web-1", Reply::Odd(headers))])
+            .exec("x")
+            .run()
+            .failed(&[words]);
+    }
+    let api = Api::with(&[("web-1", Reply::Speak("channel.k8s.io".to_owned(), vec![]))]);
+    api.exec("x").run().failed(&[words]);
+    let api = Api::with(&[("web-1", Reply::Refuse(200, "welcome".to_owned()))]);
+    api.exec("x").run().failed(&[
+        "pod shop/web-1: expected the API server to run a command, it answered 200: welcome",
+    ]);
+}
+
+#[test]
+fn without_a_cluster_or_an_answer_it_says_so() {
+    let run = |vars: &[(&str, &str)]| {
+        exec(&[("EXEC_COMMAND", "x"), ("POD_SELECTOR", "app=web")])
+            .var("POD_SELECTOR_NAMESPACE", "shop")
+            .vars(vars)
+            .run()
+    };
+    run(&[]).failed_with(&["Kubernetes API: not running in a cluster"]);
+    run(&[
+        ("KUBE_API_URL", "http://127.0.0.1:1"),
+        ("KUBE_API_TOKEN_FILE", "/nowhere/token"),
+    ])
+    .failed_with(&["Kubernetes API: /nowhere/token cannot be used"]);
+    let closed = format!("http://127.0.0.1:{}", closed_port());
+    run(&[("KUBE_API_URL", &closed)]).failed(&["Kubernetes API: unreachable: connection refused"]);
+}
+
+#[test]
+fn the_token_is_sent_over_tls_that_the_given_ca_vouches_for() {
+    let folder = Folder::new();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
+    checks_provider();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        )
+        .map(|mut config| {
+            // As a real API server would, which upgrades only HTTP/1.1.
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Arc::new(config)
+        })
+        .unwrap();
+    let api = Api::silent(vec![list(&[pod("web-1")])], &[("web-1", ends(0))]);
+    let handler = api.clone();
+    let wrap = move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        Some(Box::new(StreamOwned::new(connection, stream)) as Box<dyn Stream>)
+    };
+    let server = Server::wrapping("127.0.0.1:0", wrap, move |_, seen, stream| {
+        handler.handle(&seen, stream)
+    });
+    std::fs::write(folder.path("ca.crt"), ca.pem()).unwrap();
+    std::fs::write(folder.path("token"), "geheim\n").unwrap();
+    let verdict = exec(&[("EXEC_COMMAND", "x"), ("POD_SELECTOR", "app=web")])
+        .var("KUBE_API_URL", &format!("https://{}", server.address))
+        .var("KUBE_API_CA_FILE", &folder.text("ca.crt"))
+        .var("KUBE_API_TOKEN_FILE", &folder.text("token"))
+        .run();
+    verdict.passed();
+    assert!(!verdict.log.contains("geheim"));
+    let asked = api.asked();
+    assert_eq!(asked[0].request.header("authorization"), "Bearer geheim");
+    assert_eq!(server.seen().len(), 2);
+}
+
+fn checks_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
