@@ -8,6 +8,7 @@
 //! ```
 
 mod access;
+mod block;
 mod error;
 mod fields;
 mod objects;

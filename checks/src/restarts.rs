@@ -174,7 +174,17 @@ impl Plan {
         let mut seen = 0;
         loop {
             let now = now();
-            let judge = |pod: Pod| (!self.excludes(&pod)).then(|| self.rule.judge(&pod, now));
+            let judge = |json: &[u8]| {
+                // Nearly all pods are well, and not worth decoding.
+                if !objects::may_exceed(json, self.rule.most) {
+                    return Ok(Some(Vec::new()));
+                }
+                let pod: Pod = serde_json::from_slice(json)?;
+                Ok(Some(match self.excludes(&pod) {
+                    true => Vec::new(),
+                    false => self.rule.judge(&pod, now),
+                }))
+            };
             match pages.next(judge).await? {
                 Some(Page::Items(pods)) => {
                     seen += pods.len();

@@ -1,7 +1,7 @@
 //! Lists of any length, a page at a time.
 //!
 //! ```text
-//! Pages::next --GET limit, continue--> bytes --Sieve--> the wanted fields --serde--> object --keep--> page
+//! Pages::next --GET limit, continue--> bytes --Sieve--> the wanted fields of an object --keep--> Page
 //! ```
 //!
 //! What is held is what `keep` makes of the objects of one page; the page itself is not.
@@ -9,7 +9,6 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use url::Url;
 
@@ -120,7 +119,9 @@ impl Cluster {
 }
 
 impl Pages<'_> {
-    /// The next page; `None` after the last.
+    /// The next page; `None` after the last. `keep` decodes an object, of whose JSON it gets the wanted fields, without
+    /// blanks around their names, and says what of it is wanted. It may be asked twice about an object, if a page breaks
+    /// off and is read again.
     ///
     /// A token that ran out (410) comes with another that leads on from the same place, but shows the state of now: so
     /// no object is seen twice, and one made or deleted meanwhile may be seen or not. Without such a token the list
@@ -129,9 +130,9 @@ impl Pages<'_> {
     /// # Errors
     ///
     /// Any [`ClusterError`] but those of set-up.
-    pub async fn next<T: DeserializeOwned, K>(
+    pub async fn next<K>(
         &mut self,
-        mut keep: impl FnMut(T) -> Option<K>,
+        mut keep: impl FnMut(&[u8]) -> serde_json::Result<Option<K>>,
     ) -> Result<Option<Page<K>>, ClusterError> {
         loop {
             let mut url = self.url.clone();
@@ -176,11 +177,11 @@ impl Pages<'_> {
 
     /// One page, asked for once: what is kept of it and the token of the next. `Err` inside: 410, with the token that
     /// came with it.
-    async fn page<T: DeserializeOwned, K>(
+    async fn page<K>(
         &self,
         url: &Url,
         ask: &Ask<'_>,
-        keep: &mut impl FnMut(T) -> Option<K>,
+        keep: &mut impl FnMut(&[u8]) -> serde_json::Result<Option<K>>,
     ) -> Result<Result<(Vec<K>, Option<String>), Option<String>>, Trouble> {
         // A server that falls silent is no slow one.
         let head = timeout(ONE_REQUEST, self.cluster.once(url, ask, Some(ONE_PAGE)));
@@ -198,7 +199,7 @@ impl Pages<'_> {
                     next = metadata.next.filter(|token| !token.is_empty());
                 }
                 Part::Item(json) => {
-                    items.extend(keep(serde_json::from_slice(json).map_err(|_| Malformed)?));
+                    items.extend(keep(json).map_err(|_| Malformed)?);
                 }
             }
             Ok(())

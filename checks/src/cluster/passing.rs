@@ -1,16 +1,19 @@
 //! Finds the end of a JSON value without looking at what is in it, at the speed of memory rather than of a parser.
 
+use super::block::{Masks, SIZE, masks};
+
 /// A value on its way past.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passing {
     /// A number, `true`, `false` or `null`, up to what cannot be part of it.
     Word,
-    /// Text, an object or an array.
-    Delimited {
+    /// From its first quote on.
+    Text { opened: bool, escaped: bool },
+    /// An object or an array.
+    Nested {
         /// Objects and arrays that are open.
-        depth: usize,
+        depth: u64,
         in_text: bool,
-        /// The last byte was a backslash.
         escaped: bool,
     },
 }
@@ -19,7 +22,11 @@ impl Passing {
     /// The value that begins with `byte`, of which nothing has passed yet; `None` if no value does.
     pub(super) fn begin(byte: u8) -> Option<Passing> {
         match byte {
-            b'"' | b'{' | b'[' => Some(Passing::Delimited {
+            b'"' => Some(Passing::Text {
+                opened: false,
+                escaped: false,
+            }),
+            b'{' | b'[' => Some(Passing::Nested {
                 depth: 0,
                 in_text: false,
                 escaped: false,
@@ -31,93 +38,108 @@ impl Passing {
 
     /// How many of `bytes` belong to the value, and whether it has ended.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> (usize, bool) {
-        match self {
-            Passing::Word => {
-                let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-                let end = bytes.iter().position(|byte| !part(byte));
-                (end.unwrap_or(bytes.len()), end.is_some())
+        if let Passing::Word = self {
+            let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+            let end = bytes.iter().position(|byte| !part(byte));
+            return (end.unwrap_or(bytes.len()), end.is_some());
+        }
+        let (blocks, rest) = bytes.as_chunks::<SIZE>();
+        for (place, block) in blocks.iter().enumerate() {
+            if let Some(end) = self.block(block, SIZE) {
+                return (place * SIZE + end, true);
             }
-            Passing::Delimited {
+        }
+        if !rest.is_empty() {
+            // Blanks mean nothing anywhere.
+            let mut block = [b' '; SIZE];
+            if let Some(part) = block.get_mut(..rest.len()) {
+                part.copy_from_slice(rest);
+            }
+            if let Some(end) = self.block(&block, rest.len()) {
+                return (blocks.len() * SIZE + end, true);
+            }
+        }
+        (bytes.len(), false)
+    }
+
+    /// Where in a block, of which `length` bytes count, the value ends, if it does.
+    fn block(&mut self, block: &[u8; SIZE], length: usize) -> Option<usize> {
+        let Masks {
+            quotes,
+            backslashes,
+            opens,
+            closes,
+        } = masks(block);
+        match self {
+            Passing::Word => None,
+            Passing::Text { opened, escaped } => {
+                let mut ends = quotes & !after_backslashes(backslashes, length, escaped);
+                if !*opened {
+                    *opened = true;
+                    ends &= ends.wrapping_sub(1);
+                }
+                (ends != 0).then(|| ends.trailing_zeros() as usize + 1)
+            }
+            Passing::Nested {
                 depth,
                 in_text,
                 escaped,
-            } => delimited(bytes, depth, in_text, escaped),
-        }
-    }
-}
-
-fn delimited(
-    bytes: &[u8],
-    depth: &mut usize,
-    in_text: &mut bool,
-    escaped: &mut bool,
-) -> (usize, bool) {
-    let mut at = usize::from(*escaped && !bytes.is_empty());
-    *escaped &= at == 0;
-    loop {
-        if *in_text {
-            loop {
-                at += plain(bytes.get(at..).unwrap_or_default());
-                let Some(byte) = bytes.get(at) else {
-                    return (bytes.len(), false);
-                };
-                at += 1;
-                if *byte == b'"' {
-                    *in_text = false;
-                    break;
+            } => {
+                let quotes = quotes & !after_backslashes(backslashes, length, escaped);
+                let text = between(quotes) ^ if *in_text { u64::MAX } else { 0 };
+                *in_text = text >> (SIZE - 1) == 1;
+                let (opens, closes) = (opens & !text, closes & !text);
+                let closed = u64::from(closes.count_ones());
+                if *depth > closed {
+                    // Whatever their order.
+                    *depth += u64::from(opens.count_ones());
+                    *depth -= closed;
+                    return None;
                 }
-                // A backslash: what comes after it is no end.
-                if at == bytes.len() {
-                    *escaped = true;
-                    return (at, false);
-                }
-                at += 1;
-            }
-            if *depth == 0 {
-                return (at, true);
-            }
-        }
-        loop {
-            let Some(byte) = bytes.get(at) else {
-                return (at, false);
-            };
-            at += 1;
-            match byte {
-                b'"' => {
-                    *in_text = true;
-                    break;
-                }
-                b'{' | b'[' => *depth += 1,
-                b'}' | b']' => {
-                    *depth = depth.saturating_sub(1);
-                    if *depth == 0 {
-                        return (at, true);
+                let mut left = opens | closes;
+                while left != 0 {
+                    let bit = left & left.wrapping_neg();
+                    left ^= bit;
+                    if opens & bit != 0 {
+                        *depth += 1;
+                    } else {
+                        *depth = depth.saturating_sub(1);
+                        if *depth == 0 {
+                            return Some(bit.trailing_zeros() as usize + 1);
+                        }
                     }
                 }
-                _ => {}
+                None
             }
         }
     }
 }
 
-/// How many bytes there are before the first quote or backslash. Eight at a time: the lists of a large cluster have
-/// hundreds of megabytes, nearly all of it text.
-fn plain(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const TOPS: u64 = ONES << 7;
-    // The top bit of each byte that is zero; above such a byte there may be false ones, below it there are none.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found =
-            zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
-        if found != 0 {
-            return place * 8 + (found.trailing_zeros() / 8) as usize;
-        }
+/// The bytes that a backslash before them makes part of the text, backslashes among them: of a row of backslashes, every
+/// second one and, after an odd number, what follows. `escaped` is whether the first byte is one, then whether the first
+/// of the next block is.
+fn after_backslashes(backslashes: u64, length: usize, escaped: &mut bool) -> u64 {
+    const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+    let first = u64::from(*escaped);
+    if backslashes == 0 {
+        *escaped = false;
+        return first;
     }
-    let tail = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-    words.len() * 8 + tail.unwrap_or(rest.len())
+    // Rows that begin at an even and at an odd place are told apart by where a subtraction's borrow ends.
+    let may_escape = backslashes & !first;
+    let codes = ((may_escape << 1) | ODD).wrapping_sub(may_escape) ^ ODD;
+    *escaped = (codes & backslashes) >> (length - 1) & 1 == 1;
+    codes ^ (backslashes | first)
+}
+
+/// From each first quote up to its second, which is not included.
+fn between(quotes: u64) -> u64 {
+    let mask = quotes ^ (quotes << 1);
+    let mask = mask ^ (mask << 2);
+    let mask = mask ^ (mask << 4);
+    let mask = mask ^ (mask << 8);
+    let mask = mask ^ (mask << 16);
+    mask ^ (mask << 32)
 }
 
 #[cfg(test)]
@@ -157,17 +179,41 @@ mod tests {
         }
     }
 
+    /// The same, byte by byte.
+    fn reference(bytes: &[u8]) -> (usize, bool) {
+        let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+        for (n, byte) in bytes.iter().enumerate() {
+            match (in_text, byte) {
+                (true, _) if escaped => escaped = false,
+                (true, b'\\') => escaped = true,
+                (true, b'"') => in_text = false,
+                (true, _) => continue,
+                (false, b'"') => in_text = true,
+                (false, b'{' | b'[') => depth += 1,
+                (false, b'}' | b']') => depth -= 1,
+                _ => continue,
+            }
+            if depth == 0 && !in_text {
+                return (n + 1, true);
+            }
+        }
+        (bytes.len(), false)
+    }
+
     proptest! {
         #[test]
-        fn text_is_found_as_byte_by_byte(bytes in proptest::collection::vec(prop_oneof![8 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'\\')], 0..80)) {
-            let expected = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-            prop_assert_eq!(plain(&bytes), expected.unwrap_or(bytes.len()));
-        }
-
-        #[test]
-        fn the_end_is_found_wherever_the_bytes_are_cut(text in "[a\"\\\\{}\\[\\]]{0,30}", cuts in proptest::collection::vec(1_usize..5, 0..40)) {
-            let value = serde_json::json!([{"k": text}]).to_string();
+        fn the_end_is_found_wherever_the_bytes_are_cut(
+            texts in proptest::collection::vec("[ab\"\\\\{}\\[\\]]{0,20}|[a\\\\]{50,80}", 0..12),
+            nested: bool,
+            cuts in proptest::collection::vec(1_usize..150, 0..40),
+        ) {
+            let value = match (nested, texts.first()) {
+                (false, Some(text)) => serde_json::json!(text),
+                _ => serde_json::json!([{"k": texts}, [[]]]),
+            };
+            let value = value.to_string();
             let bytes = format!("{value},\"next\"]");
+            prop_assert_eq!(reference(bytes.as_bytes()), (value.len(), true));
             let mut rest = bytes.as_bytes();
             let mut passing = Passing::begin(rest[0]).unwrap();
             let mut passed = 0;

@@ -261,7 +261,8 @@ impl Cluster {
         };
         let mut pages = self.pages_with(&query, Patience::AFewTries);
         let mut items = Vec::new();
-        while let Some(page) = pages.next(Some).await? {
+        let decode = |json: &[u8]| serde_json::from_slice(json).map(Some);
+        while let Some(page) = pages.next(decode).await? {
             match page {
                 Page::Items(more) => items.extend(more),
                 Page::Again => items.clear(),

@@ -10,6 +10,7 @@
 //!
 //! What is passed over is not checked for more than its ends: the answers of an API server are JSON.
 
+use super::block::masks;
 use super::fields::Fields;
 use super::passing::Passing;
 
@@ -142,6 +143,13 @@ impl Sieve {
             let Some((&byte, rest)) = bytes.split_first() else {
                 break;
             };
+            if let (State::Key { .. }, b'"') = (&self.state, byte)
+                && let Some((key, value)) = short_key(rest)
+            {
+                self.state = self.member(key)?;
+                bytes = value;
+                continue;
+            }
             let blank = !matches!(self.state, State::InKey { .. }) && byte.is_ascii_whitespace();
             if blank || self.step(byte, &mut part)? {
                 bytes = rest;
@@ -187,7 +195,11 @@ impl Sieve {
                     self.key.push(byte);
                 }
             }
-            (State::Colon, b':') => self.state = self.member()?,
+            (State::Colon, b':') => {
+                let key = std::mem::take(&mut self.key);
+                self.state = self.member(&key)?;
+                self.key = key;
+            }
             (State::Comma, b',') => {
                 self.state = match self.open.last() {
                     Some(level) => level.after_comma(self.fields),
@@ -203,10 +215,10 @@ impl Sieve {
         Ok(true)
     }
 
-    /// The value of the key that was read.
-    fn member(&mut self) -> Result<State, Malformed> {
+    /// The value of a key.
+    fn member(&mut self, key: &[u8]) -> Result<State, Malformed> {
         let (name, take) = match self.open.last().map(|level| level.kind) {
-            Some(Kind::List) => match self.key.as_slice() {
+            Some(Kind::List) => match key {
                 // Twice would be two lists.
                 b"items" if !self.seen_items => {
                     self.seen_items = true;
@@ -216,7 +228,7 @@ impl Sieve {
                 b"metadata" => (None, Take::Fields(Fields::Of(METADATA))),
                 _ => (None, Take::Nothing),
             },
-            Some(Kind::Object(members)) => match Fields::member(members, &self.key) {
+            Some(Kind::Object(members)) => match Fields::member(members, key) {
                 Some((name, fields)) => (Some(name), Take::Fields(fields)),
                 None => (None, Take::Nothing),
             },
@@ -335,6 +347,14 @@ impl Sieve {
         self.out.clear();
         done
     }
+}
+
+/// The key that ends within a block of `bytes`, as nearly all do, and what comes after its colon.
+fn short_key(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let found = masks(bytes.first_chunk()?);
+    let length = (found.quotes | found.backslashes).trailing_zeros() as usize;
+    let (key, rest) = bytes.split_at_checked(length)?;
+    Some((key, rest.strip_prefix(b"\":")?))
 }
 
 impl Level {

@@ -51,6 +51,24 @@ const STATE: Fields = Fields::Of(&[
     ),
 ]);
 
+/// Whether one of the counts in the JSON of a pod's [`FIELDS`] is above `most`. It need not be decoded otherwise.
+///
+/// Names have no blanks around them there, and what looks like this in a text has backslashes before its quotes.
+pub(super) fn may_exceed(json: &[u8], most: u32) -> bool {
+    let mut parts = json.split(|byte| *byte == b':');
+    let mut before = parts.next().unwrap_or_default();
+    parts.any(|part| {
+        let is_count = std::mem::replace(&mut before, part).ends_with(b"\"restartCount\"");
+        is_count && count(part).is_none_or(|count| count > most)
+    })
+}
+
+/// The number that `bytes` begin with, if they begin with one that makes sense.
+fn count(bytes: &[u8]) -> Option<u32> {
+    let end = bytes.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(bytes.get(..end)?).ok()?.parse().ok()
+}
+
 /// A namespace, of which only the name matters.
 pub(super) const NAME: Fields = Fields::Of(&[("metadata", Fields::Of(&[("name", Fields::All)]))]);
 
@@ -130,4 +148,44 @@ pub(super) struct Terminated {
     pub(super) exit_code: i64,
     /// `null` where the kubelet lost sight of the container.
     pub(super) finished_at: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_found_without_decoding() {
+        for (json, most, expected) in [
+            (
+                r#"{"status":{"containerStatuses":[{"name":"a","restartCount":11}]}}"#,
+                10,
+                true,
+            ),
+            (
+                r#"{"status":{"containerStatuses":[{"name":"a","restartCount":10}]}}"#,
+                10,
+                false,
+            ),
+            (
+                r#"{"status":{"containerStatuses":[{"restartCount":0},{"restartCount":4,"name":"b"}]}}"#,
+                3,
+                true,
+            ),
+            (
+                r#"{"status":{"initContainerStatuses":[{"restartCount":1}],"containerStatuses":[]}}"#,
+                0,
+                true,
+            ),
+            (r#"{"metadata":{"name":"restartCount:99"}}"#, 10, false),
+            (r#"{"metadata":{"name":"\"restartCount\":99"}}"#, 10, false),
+            // For the decoder to judge.
+            (r#"{"restartCount":-1}"#, 10, true),
+            (r#"{"restartCount":"many"}"#, 10, true),
+            (r#"{"restartCount":99999999999}"#, 10, true),
+            ("", 0, false),
+        ] {
+            assert_eq!(may_exceed(json.as_bytes(), most), expected, "{json}");
+        }
+    }
 }

@@ -83,9 +83,9 @@ impl Scope {
                 limit: NAMESPACES_AT_A_TIME,
                 fields: NAME,
             });
-            let keep = |namespace: Named| {
-                let name = namespace.metadata.name;
-                (!self.excluded.matches(&name)).then_some(name)
+            let keep = |json: &[u8]| {
+                let Named { metadata } = serde_json::from_slice(json)?;
+                Ok(Some(metadata.name).filter(|name| !self.excluded.matches(name)))
             };
             while let Some(page) = pages.next(keep).await? {
                 match page {

@@ -191,7 +191,8 @@ fn what_is_found_before_the_deadline_is_reported() {
 fn answers_that_are_no_list_are_told() {
     let expected =
         "Kubernetes API: cannot list pods in all namespaces: the answer is not understood";
-    let pod = json!({"metadata": {"name": 7}});
+    let pod =
+        json!({"metadata": {"name": 7}, "status": {"containerStatuses": [{"restartCount": 11}]}});
     let statuses = json!({"status": {"containerStatuses": [{"restartCount": "many"}]}});
     let list = |item: &Value| json!({"kind": "PodList", "items": [item]}).to_string();
     for body in [

@@ -6,6 +6,7 @@
 
 mod build;
 mod measure;
+mod pods;
 mod serve;
 
 use std::env;
@@ -31,6 +32,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--serve") => serve::run()?,
+        Some("--serve-pods") => pods::run()?,
         Some("--measure") => measure::run(&arguments[1..])?,
         Some("--nothing") => {}
         Some("--help" | "-h") => println!(
