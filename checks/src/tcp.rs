@@ -91,6 +91,16 @@ impl Aim {
         }
     }
 
+    /// There was no time for it. That says nothing of a pod, so that no pod is the subject: whoever acts on pods by their
+    /// findings must leave it alone.
+    fn untried(&self) -> Finding {
+        let what = match self.subject {
+            Some(_) => "expected time to try every pod".to_owned(),
+            None => format!("{}: expected time to try it", self.target),
+        };
+        Finding::new(format!("{what}, seen none left before the run's deadline"))
+    }
+
     fn shown(&self) -> String {
         self.subject
             .as_ref()
@@ -164,9 +174,13 @@ impl TcpCheck {
             ..
         } = &self.args.schedule;
         let mut tries = 0;
+        let mut failed = None;
         loop {
             let started = Instant::now();
             let limit = Limit::new(connection_timeout.0, until);
+            if !self.prober.has_time(limit) {
+                return Some(failed.unwrap_or_else(|| aim.untried()));
+            }
             let outcome = self.prober.probe(&aim.target, limit).await;
             let millis = started.elapsed().as_millis();
             let Err(failure) = outcome else {
@@ -178,6 +192,7 @@ impl TcpCheck {
             if tries == retries.0 || until.is_some_and(|until| again >= until) {
                 return Some(aim.finding(&failure));
             }
+            failed = Some(aim.finding(&failure));
             tries += 1;
             tokio::time::sleep_until(again.into()).await;
         }

@@ -185,6 +185,16 @@ fn grace_period(key: &Key, object: &Value, asked: Option<u64>) -> u64 {
     })
 }
 
+/// Removes an object whose deletion was asked for and that nothing of its own holds back: a namespace only once it is
+/// empty.
+pub(crate) fn finish(shared: &Shared, tx: &mut Transaction<'_>, key: &Key) {
+    if *key == kinds::namespace_key(&key.name) {
+        remove_if_empty(tx, &key.name);
+    } else {
+        remove(shared, tx, key);
+    }
+}
+
 /// Removes an object and whatever cannot be without it.
 pub(crate) fn remove(shared: &Shared, tx: &mut Transaction<'_>, key: &Key) -> Option<Arc<Value>> {
     let last = tx.remove(key)?;

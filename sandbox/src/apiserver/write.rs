@@ -117,7 +117,7 @@ impl Call<'_> {
             kinds::stored(self.shared, key, &stored);
         }
         if meta::released(&stored) {
-            super::delete::remove(self.shared, tx, key);
+            super::delete::finish(self.shared, tx, key);
         }
         Ok(stored)
     }

@@ -10,22 +10,23 @@ mod pods;
 mod serve;
 
 use std::env;
-use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use measure::Usage;
+use serve::Addresses;
 
 const DEFAULT_RUNS: u32 = 200;
 /// The program that the others are compared with.
 const BARE: &str = "bare";
 
-/// What is measured: a binary, and what it is told by its environment.
+/// What is measured: a binary, and what it is told.
 struct Subject {
     label: &'static str,
     binary: &'static str,
-    environment: Vec<(String, String)>,
+    arguments: &'static [&'static str],
+    environment: Vec<(&'static str, String)>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -56,61 +57,95 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn compare(runs: u32) -> anyhow::Result<()> {
-    let folder = build::dist(&[("checks", "http-check"), ("scenarios", BARE)])?;
-    let (server, addresses) = serve::start()?;
-    let reporting = [
-        (
-            "KH_REPORTING_URL",
-            format!("http://{}/check", addresses.kuberhealthy),
-        ),
-        (
-            "KH_RUN_UUID",
-            "0f0c6f1e-9a55-4a3c-8f39-6f4c6f6f0001".to_owned(),
-        ),
-        ("CHECK_URL", format!("http://{}/", addresses.web)),
-    ];
-    let environment: Vec<_> = reporting
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    let subjects = [
-        Subject {
-            label: "http-check, plain http",
-            binary: "http-check",
-            environment: environment.clone(),
-        },
+/// The bare program first: the others are compared with it.
+fn subjects(addresses: &Addresses) -> Vec<Subject> {
+    let url = format!("http://{}/", addresses.web);
+    vec![
         Subject {
             label: "bare reqwest and tokio",
             binary: BARE,
-            environment,
+            arguments: &[],
+            environment: vec![("CHECK_URL", url.clone())],
         },
-    ];
+        Subject {
+            label: "http-check",
+            binary: "http-check",
+            arguments: &[],
+            environment: vec![("CHECK_URL", url.clone())],
+        },
+        Subject {
+            label: "tcp-check",
+            binary: "tcp-check",
+            arguments: &[],
+            environment: vec![("CONNECTION_TARGET", addresses.web.to_string())],
+        },
+        Subject {
+            label: "exec-check",
+            binary: "exec-check",
+            arguments: &["--", "true"],
+            environment: vec![("PATH", "/usr/bin:/bin".to_owned())],
+        },
+        Subject {
+            label: "dependency-check",
+            binary: "dependency-check",
+            arguments: &[],
+            environment: vec![
+                ("KUBE_API_URL", url),
+                (
+                    "DEPENDENCIES",
+                    format!(
+                        "service:shop/web:http>=2,deployment:shop/web>=50%,tcp:{}",
+                        addresses.web
+                    ),
+                ),
+            ],
+        },
+    ]
+}
 
+fn compare(runs: u32) -> anyhow::Result<()> {
+    let folder = build::dist(&[
+        ("scenarios", BARE),
+        ("checks", "http-check"),
+        ("checks", "tcp-check"),
+        ("checks", "exec-check"),
+        ("checks", "dependency-check"),
+    ])?;
+    let (server, addresses) = serve::start()?;
     eprintln!("{runs} runs of each ...");
-    let floor = measure::start(&env::current_exe()?, &["--nothing"], &[], runs)?;
     println!(
-        "{:<26} {:>9} {:>12} {:>12} {:>10} {:>12}",
+        "{:<24} {:>9} {:>12} {:>12} {:>10} {:>12}",
         "", "size", "wall median", "wall p99", "CPU mean", "peak memory"
     );
-    let mut measured = Vec::new();
-    for subject in &subjects {
+    let nothing = measure::start(&env::current_exe()?, &["--nothing"], &[], runs)?;
+    print_row("(an empty program)", None, &nothing);
+    let mut bare = None;
+    for subject in subjects(&addresses) {
         let path = folder.join(subject.binary);
-        let usage = measure::start(&path, &[] as &[&OsStr], &subject.environment, runs)?;
+        let mut environment = subject.environment;
+        environment.push((
+            "KH_REPORTING_URL",
+            format!("http://{}/check", addresses.kuberhealthy),
+        ));
+        environment.push((
+            "KH_RUN_UUID",
+            "0f0c6f1e-9a55-4a3c-8f39-6f4c6f6f0001".to_owned(),
+        ));
+        let usage = measure::start(&path, subject.arguments, &environment, runs)?;
         let size = path.metadata()?.len();
         print_row(subject.label, Some(size), &usage);
-        measured.push((size, usage));
-    }
-    print_row("(an empty program)", None, &floor);
-    if let [(size, check), (bare_size, bare)] = measured.as_slice() {
-        println!(
-            "http-check / bare          {:>8.2}x {:>11.2}x {:>11.2}x {:>9.2}x {:>11.2}x",
-            *size as f64 / *bare_size as f64,
-            check.wall_median_ms / bare.wall_median_ms,
-            check.wall_p99_ms / bare.wall_p99_ms,
-            check.cpu_ms / bare.cpu_ms,
-            check.peak_kib as f64 / bare.peak_kib as f64,
-        );
+        match &bare {
+            None => bare = Some((size, usage)),
+            Some((bare_size, bare)) => println!(
+                "{:<24} {:>8.2}x {:>11.2}x {:>11.2}x {:>9.2}x {:>11.2}x",
+                "  / bare",
+                size as f64 / *bare_size as f64,
+                usage.wall_median_ms / bare.wall_median_ms,
+                usage.wall_p99_ms / bare.wall_p99_ms,
+                usage.cpu_ms / bare.cpu_ms,
+                usage.peak_kib as f64 / bare.peak_kib as f64,
+            ),
+        }
     }
     drop(server);
     Ok(())
@@ -119,7 +154,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
 fn print_row(label: &str, size: Option<u64>, usage: &Usage) {
     let size = size.map_or_else(String::new, |bytes| format!("{:.2} MB", bytes as f64 / 1e6));
     println!(
-        "{label:<26} {size:>9} {:>9.2} ms {:>9.2} ms {:>7.2} ms {:>8.2} MiB",
+        "{label:<24} {size:>9} {:>9.2} ms {:>9.2} ms {:>7.2} ms {:>8.2} MiB",
         usage.wall_median_ms,
         usage.wall_p99_ms,
         usage.cpu_ms,

@@ -30,7 +30,7 @@ pub(crate) struct Usage {
 pub(crate) fn start(
     program: &Path,
     arguments: &[impl AsRef<OsStr>],
-    environment: &[(String, String)],
+    environment: &[(&str, String)],
     runs: u32,
 ) -> anyhow::Result<Usage> {
     let output = Command::new(env::current_exe()?)

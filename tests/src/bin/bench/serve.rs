@@ -52,28 +52,50 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let web = TcpListener::bind(("127.0.0.1", 0))?;
     let kuberhealthy = TcpListener::bind(("127.0.0.1", 0))?;
     println!("{} {}", web.local_addr()?, kuberhealthy.local_addr()?);
-    thread::spawn(move || accept(&kuberhealthy, ""));
-    accept(&web, "hello\n");
+    thread::spawn(move || accept(&kuberhealthy, |_| ""));
+    accept(&web, page);
     Ok(())
 }
 
-fn accept(listener: &TcpListener, body: &'static str) {
+fn accept(listener: &TcpListener, page: fn(&str) -> &'static str) {
     for stream in listener.incoming().flatten() {
-        thread::spawn(move || answer(stream, body));
+        thread::spawn(move || answer(stream, page));
     }
 }
 
-/// Answers every request of a connection with 200 and the body.
-fn answer(stream: TcpStream, body: &str) -> io::Result<()> {
+/// What the web server answers to a path: a word, or the few objects that a dependency-check asks the Kubernetes API for.
+fn page(path: &str) -> &'static str {
+    let path = path.split('?').next().unwrap_or_default();
+    match path.strip_prefix("/api") {
+        Some("/v1/namespaces/shop/services/web") => {
+            r#"{"metadata":{"name":"web","namespace":"shop"},"spec":{"type":"ClusterIP","selector":{"app":"web"},"ports":[{"name":"http","port":80}]}}"#
+        }
+        Some("s/discovery.k8s.io/v1/namespaces/shop/endpointslices") => {
+            r#"{"metadata":{},"items":[{"metadata":{"name":"web-1","namespace":"shop"},"addressType":"IPv4","ports":[{"name":"http","port":8080}],"endpoints":[
+            {"addresses":["10.0.0.1"],"conditions":{"ready":true,"serving":true,"terminating":false},"targetRef":{"kind":"Pod","name":"web-1"}},
+            {"addresses":["10.0.0.2"],"conditions":{"ready":true,"serving":true,"terminating":false},"targetRef":{"kind":"Pod","name":"web-2"}}]}]}"#
+        }
+        Some("s/apps/v1/namespaces/shop/deployments/web") => {
+            r#"{"metadata":{"name":"web","namespace":"shop","generation":1},"spec":{"replicas":2},"status":{"observedGeneration":1,"replicas":2,"availableReplicas":2}}"#
+        }
+        _ => "hello\n",
+    }
+}
+
+/// Answers every request of a connection with 200 and the page of its path.
+fn answer(stream: TcpStream, page: fn(&str) -> &'static str) -> io::Result<()> {
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let body = page(line.split(' ').nth(1).unwrap_or_default());
         let mut length = 0;
         loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
+            line.clear();
+            reader.read_line(&mut line)?;
             if line.trim().is_empty() {
                 break;
             }
@@ -84,10 +106,11 @@ fn answer(stream: TcpStream, body: &str) -> io::Result<()> {
             }
         }
         io::copy(&mut (&mut reader).take(length), &mut io::sink())?;
-        write!(
-            writer,
+        // In one piece: several small ones wait for each other's acknowledgement.
+        let answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
-        )?;
+        );
+        writer.write_all(answer.as_bytes())?;
     }
 }
