@@ -110,6 +110,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
         ("checks", "tcp-check"),
         ("checks", "exec-check"),
         ("checks", "dependency-check"),
+        ("checks", "pod-restarts-check"),
     ])?;
     let (server, addresses) = serve::start()?;
     eprintln!("{runs} runs of each ...");
@@ -148,7 +149,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
         }
     }
     drop(server);
-    Ok(())
+    pods::compare(&folder, runs)
 }
 
 fn print_row(label: &str, size: Option<u64>, usage: &Usage) {

@@ -1,19 +1,24 @@
 //! A large cluster's pods, for pod-restarts-check: 20,000 of two containers each, some 196 MB of JSON in pages of 500.
 //!
 //! A page is made once; for each request only the names and the token in it are overwritten, so that serving costs
-//! little more than writing to the socket. curl asks for the same pages, whose addresses are known in advance.
+//! little more than writing to the socket. curl asks for the same pages.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 
+use crate::measure;
+use crate::print_row;
+
+/// More are not needed: a run takes some tenths of a second.
+const MOST_RUNS: u32 = 20;
 const PODS: usize = 20_000;
 const PAGE: usize = 500;
 /// What stands for the number of a pod, and has as many digits.
@@ -21,7 +26,7 @@ const NUMBER: &str = "@@@@@";
 const DIGITS: usize = NUMBER.len();
 
 /// The serving process; it ends when this is dropped.
-pub(crate) struct Server(Child);
+struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -32,7 +37,7 @@ impl Drop for Server {
 }
 
 /// Starts the serving process.
-pub(crate) fn start() -> anyhow::Result<(Server, SocketAddr)> {
+fn start() -> anyhow::Result<(Server, SocketAddr)> {
     let mut child = Command::new(env::current_exe()?)
         .arg("--serve-pods")
         .stdin(Stdio::null())
@@ -49,22 +54,66 @@ pub(crate) fn start() -> anyhow::Result<(Server, SocketAddr)> {
     Ok((server, address))
 }
 
-/// curl, if there is one, and its arguments for every page over one connection.
-pub(crate) fn curl(address: SocketAddr) -> Option<(PathBuf, Vec<OsString>)> {
+/// Measures pod-restarts-check beside curl.
+pub(crate) fn compare(folder: &Path, runs: u32) -> anyhow::Result<()> {
+    let runs = runs.min(MOST_RUNS);
+    let (server, address) = start()?;
+    let check = folder.join("pod-restarts-check");
+    let environment = [("KUBE_API_URL", format!("http://{address}"))];
+    eprintln!("{runs} runs of each over {PODS} pods ...");
+    let usage = measure::start(&check, &[] as &[&OsStr], &environment, runs)?;
+    let size = check.metadata()?.len();
+    print_row("pod-restarts-check", Some(size), &usage);
+    if let Some(program) = curl() {
+        let curl = measure::start(&program, &all_pages(address), &[], runs)?;
+        print_row("curl, one connection", None, &curl);
+        println!(
+            "pod-restarts-check / curl  {:>9} {:>11.2}x",
+            "",
+            usage.wall_median_ms / curl.wall_median_ms
+        );
+        let shell = ["-c".into(), one_by_one(&program, address)];
+        let each = measure::start(Path::new("/bin/sh"), &shell, &[], runs)?;
+        print_row("curl, once for each page", None, &each);
+    }
+    drop(server);
+    Ok(())
+}
+
+fn curl() -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    let program = env::split_paths(&path)
+    env::split_paths(&path)
         .map(|folder| folder.join("curl"))
-        .find(|program| program.is_file())?;
-    let pages = (0..PODS / PAGE).flat_map(|page| {
+        .find(|program| program.is_file())
+}
+
+fn urls(address: SocketAddr) -> impl Iterator<Item = String> {
+    (0..PODS / PAGE).map(move |page| {
         let token = match page {
             0 => String::new(),
             page => format!("&continue={:0DIGITS$}", page * PAGE),
         };
-        let url = format!("http://{address}/api/v1/pods?limit={PAGE}{token}");
-        ["-o".into(), "/dev/null".into(), url.into()]
-    });
-    let silent = ["-s".into(), "-S".into(), "-f".into()];
-    Some((program, silent.into_iter().chain(pages).collect()))
+        format!("http://{address}/api/v1/pods?limit={PAGE}{token}")
+    })
+}
+
+/// Every page over one connection, which only works because the tokens are known in advance.
+fn all_pages(address: SocketAddr) -> Vec<OsString> {
+    let pages = urls(address).flat_map(|url| ["-o".to_owned(), "/dev/null".to_owned(), url]);
+    ["-s", "-S", "-f"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(pages)
+        .map(Into::into)
+        .collect()
+}
+
+/// As a script does that takes the token of each page from the one before.
+fn one_by_one(curl: &Path, address: SocketAddr) -> OsString {
+    let lines: Vec<String> = urls(address)
+        .map(|url| format!("'{}' -sSf -o /dev/null '{url}'", curl.display()))
+        .collect();
+    lines.join(" && ").into()
 }
 
 /// The serving process itself: prints its address and serves until it is killed.

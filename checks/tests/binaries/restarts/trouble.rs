@@ -3,26 +3,25 @@
 use std::time::Duration;
 
 use sandbox::faults::{Effect, Rule};
-use serde_json::{Value, json};
 
-use super::support::*;
+use super::*;
 
 /// Lets the check list pods in a namespace.
 fn allow(cluster: &Cluster, namespace: &str, role: &str) {
-    cluster.create(
+    cluster.add(
         &format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"),
-        &json!({
+        json!({
             "kind": "RoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": role},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": CHECKER}],
+            "subjects": [{"kind": "ServiceAccount", "namespace": "checks", "name": "checker"}],
         }),
     );
 }
 
 fn role(cluster: &Cluster, name: &str, resource: &str) {
-    cluster.create(
+    cluster.add(
         "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-        &json!({
+        json!({
             "kind": "ClusterRole", "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name},
             "rules": [{"apiGroups": [""], "resources": [resource], "verbs": ["list"]}],
         }),
@@ -32,8 +31,8 @@ fn role(cluster: &Cluster, name: &str, resource: &str) {
 #[test]
 fn what_is_not_allowed_is_named_and_the_rest_is_looked_at() {
     let cluster = Cluster::guarded();
-    cluster.pod("shop", &failing("web-1"));
-    cluster.pod("bank", &failing("api-1"));
+    cluster.pods("shop", [failing("web-1")]);
+    cluster.pods("bank", [failing("api-1")]);
     role(&cluster, "pods", "pods");
     allow(&cluster, "shop", "pods");
     let forbidden = |what: &str, resource: &str| {
@@ -42,15 +41,15 @@ fn what_is_not_allowed_is_named_and_the_rest_is_looked_at() {
         )
     };
     cluster
-        .check(&[("POD_NAMESPACE", "shop")])
+        .restarts(&[("POD_NAMESPACE", "shop")])
         .run()
         .failed(&[&finding("shop/web-1")]);
     cluster
-        .check(&[])
+        .restarts(&[])
         .run()
         .failed(&[&forbidden("list pods in all namespaces", "pods")]);
     cluster
-        .check(&[("POD_NAMESPACE", "bank,shop,test")])
+        .restarts(&[("POD_NAMESPACE", "bank,shop,test")])
         .run()
         .failed(&[
             &forbidden("list pods in namespace bank", "pods"),
@@ -58,7 +57,7 @@ fn what_is_not_allowed_is_named_and_the_rest_is_looked_at() {
             &finding("shop/web-1"),
         ]);
     cluster
-        .check(&[("POD_NAMESPACE_SELECTOR", "team=a")])
+        .restarts(&[("POD_NAMESPACE_SELECTOR", "team=a")])
         .run()
         .failed(&[&forbidden("list namespaces", "namespaces")]);
 }
@@ -69,7 +68,7 @@ fn whether_an_empty_namespace_exists_need_not_be_known() {
     let cluster = Cluster::guarded();
     role(&cluster, "pods", "pods");
     allow(&cluster, "shop", "pods");
-    let verdict = cluster.check(&[("POD_NAMESPACE", "shop")]).run();
+    let verdict = cluster.restarts(&[("POD_NAMESPACE", "shop")]).run();
     verdict.passed();
     let log = "namespace shop has no pods; whether it exists is not known: Kubernetes API: not allowed to get namespaces";
     assert!(verdict.log.contains(log), "{}", verdict.log);
@@ -79,14 +78,14 @@ fn whether_an_empty_namespace_exists_need_not_be_known() {
 fn a_token_that_is_not_accepted_is_told() {
     let cluster = Cluster::guarded();
     cluster
-        .check(&[])
+        .restarts(&[])
         .var("KUBE_API_TOKEN_FILE", "/dev/null")
         .run()
         .failed_with(&["Kubernetes API: "]);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "someone else's").unwrap();
     cluster
-        .check(&[])
+        .restarts(&[])
         .var("KUBE_API_TOKEN_FILE", file.path().to_str().unwrap())
         .run()
         .failed(&["Kubernetes API: the token is not accepted (401)"]);
@@ -107,7 +106,7 @@ fn nobody_to_ask_is_told() {
 #[test]
 fn overload_and_outages_are_waited_for() {
     let cluster = Cluster::new();
-    cluster.pod("shop", &failing("web-1"));
+    cluster.pods("shop", [failing("web-1")]);
     let pods = |effect: Effect| Rule::new(effect).resource("pods").verb("list");
     let refuse = |code, retry_after| Effect::Refuse { code, retry_after };
     for effect in [
@@ -119,7 +118,10 @@ fn overload_and_outages_are_waited_for() {
         Effect::Drop,
     ] {
         let rule = cluster.faults().add(pods(effect.clone()).times(1));
-        cluster.check(&[]).run().failed(&[&finding("shop/web-1")]);
+        cluster
+            .restarts(&[])
+            .run()
+            .failed(&[&finding("shop/web-1")]);
         assert_eq!(cluster.faults().strikes(rule), 1, "{effect:?}");
     }
 }
@@ -128,13 +130,16 @@ fn overload_and_outages_are_waited_for() {
 #[test]
 fn overload_is_waited_for_while_there_is_time() {
     let cluster = Cluster::new();
-    cluster.pod("shop", &failing("web-1"));
+    cluster.pods("shop", [failing("web-1")]);
     let busy = Rule::new(Effect::Refuse {
         code: 429,
         retry_after: Some(0),
     });
     let rule = cluster.faults().add(busy.resource("pods").times(5));
-    cluster.check(&[]).run().failed(&[&finding("shop/web-1")]);
+    cluster
+        .restarts(&[])
+        .run()
+        .failed(&[&finding("shop/web-1")]);
     assert_eq!(cluster.faults().strikes(rule), 5);
 }
 

@@ -4,9 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sandbox::faults::Rule;
-use serde_json::{Value, json};
 
-use super::support::*;
+use super::*;
 
 /// 1,201 pods, three pages, of which the first, one of the second and the last fail.
 fn large() -> Cluster {
@@ -18,7 +17,7 @@ fn large() -> Cluster {
             _ => healthy(&name),
         }
     });
-    cluster.pods("shop", pods.collect());
+    cluster.pods("shop", pods);
     cluster
 }
 
@@ -29,7 +28,7 @@ fn is_next(path: &str) -> bool {
 #[test]
 fn all_pages_are_read() {
     let cluster = large();
-    let verdict = cluster.check(&[]).run();
+    let verdict = cluster.restarts(&[]).run();
     verdict.failed(&[
         &finding("shop/web-0000"),
         &finding("shop/web-0700"),
@@ -61,11 +60,11 @@ fn a_token_that_runs_out_is_replaced_by_the_one_that_comes_with_the_answer() {
     let busy = cluster
         .faults()
         .add(Rule::refuse(503).resource("pods").verb("list").skip(1));
-    let running = cluster.check(&[]).start();
-    wait_until("a second page", || cluster.faults().strikes(busy) > 0);
+    let running = cluster.restarts(&[]).start();
+    eventually("a second page", || cluster.faults().strikes(busy) > 0);
     // Gone meanwhile: no failure. And a new one, which the rest of the list shows.
     cluster.delete("/api/v1/namespaces/shop/pods/web-0700");
-    cluster.pod("shop", &failing("web-0999-new"));
+    cluster.pods("shop", [failing("web-0999-new")]);
     cluster.compact();
     cluster.faults().remove(busy);
     let verdict = running.end();
@@ -173,7 +172,7 @@ fn memory_does_not_grow_with_the_page() {
         let _ = stream.write_all(
             b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"kind\":\"PodList\",\"items\":[",
         );
-        wait_until("the process", || CHILD.load(Ordering::SeqCst) != 0);
+        eventually("the process", || CHILD.load(Ordering::SeqCst) != 0);
         let mut pod = item("web-1");
         pod["metadata"]["annotations"] = json!({"padding": "x".repeat(10_000)});
         let usual = format!("{pod},");

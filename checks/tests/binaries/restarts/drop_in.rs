@@ -1,22 +1,20 @@
 //! The official check's variables, with its defaults and meanings.
 
-use serde_json::json;
-
-use super::support::*;
+use super::*;
 
 #[test]
 fn without_options_all_namespaces_and_ten_restarts() {
     let cluster = Cluster::new();
-    cluster.pods("shop", vec![failing("web-1"), healthy("web-2")]);
-    cluster.pods("bank", vec![failing("api-1")]);
+    cluster.pods("shop", [failing("web-1"), healthy("web-2")]);
+    cluster.pods("bank", [failing("api-1")]);
     let both = [finding("bank/api-1"), finding("shop/web-1")];
     let both: Vec<&str> = both.iter().map(String::as_str).collect();
-    cluster.check(&[]).run().failed(&both);
+    cluster.restarts(&[]).run().failed(&both);
     cluster
-        .check(&[("POD_NAMESPACE", ""), ("MAX_FAILURES_ALLOWED", "")])
+        .restarts(&[("POD_NAMESPACE", ""), ("MAX_FAILURES_ALLOWED", "")])
         .run()
         .failed(&both);
-    cluster.check(&[]).v2().run().failed(&both);
+    cluster.restarts(&[]).line(Line::V2).run().failed(&both);
     let paths: Vec<String> = cluster
         .requests()
         .into_iter()
@@ -31,10 +29,10 @@ fn without_options_all_namespaces_and_ten_restarts() {
 #[test]
 fn one_namespace_and_another_limit() {
     let cluster = Cluster::new();
-    cluster.pods("shop", vec![failing("web-1"), healthy("web-2")]);
-    cluster.pods("bank", vec![failing("api-1")]);
+    cluster.pods("shop", [failing("web-1"), healthy("web-2")]);
+    cluster.pods("bank", [failing("api-1")]);
     cluster
-        .check(&[("POD_NAMESPACE", "shop")])
+        .restarts(&[("POD_NAMESPACE", "shop")])
         .run()
         .failed(&[&finding("shop/web-1")]);
     assert_eq!(
@@ -43,7 +41,7 @@ fn one_namespace_and_another_limit() {
     );
     let other = |limit: &str| {
         cluster
-            .check(&[("POD_NAMESPACE", "shop"), ("MAX_FAILURES_ALLOWED", limit)])
+            .restarts(&[("POD_NAMESPACE", "shop"), ("MAX_FAILURES_ALLOWED", limit)])
             .run()
     };
     other("11").passed();
@@ -55,15 +53,18 @@ fn one_namespace_and_another_limit() {
 #[test]
 fn events_are_not_looked_at() {
     let cluster = Cluster::new();
-    cluster.create(
+    cluster.add(
         "/api/v1/namespaces/shop/events",
-        &json!({
+        json!({
             "kind": "Event", "apiVersion": "v1", "metadata": {"name": "gone.1"}, "type": "Warning", "reason": "BackOff",
             "count": 500, "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "gone"},
         }),
     );
-    cluster.pod("shop", &healthy("web-1"));
-    cluster.check(&[("POD_NAMESPACE", "shop")]).run().passed();
+    cluster.pods("shop", [healthy("web-1")]);
+    cluster
+        .restarts(&[("POD_NAMESPACE", "shop")])
+        .run()
+        .passed();
     assert!(
         cluster
             .requests()

@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use serde_json::Value;
-
-use super::support::*;
+use super::*;
 
 /// The recordings end a moment before.
 const RECORDED: &str = "2026-11-21T03:13:30Z";
@@ -51,14 +48,14 @@ fn each_is_judged_by_its_containers() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let object = read(&entry.unwrap().path());
         if object["kind"] == "Pod" {
-            cluster.pod("default", &anew(object));
+            cluster.pods("default", [anew(object)]);
             pods += 1;
         }
     }
     assert_eq!(pods, 8);
     let seen = "expected at most 3 restarts, seen more, the last in the past 1h";
     cluster
-        .check(&[("MAX_FAILURES_ALLOWED", "3")])
+        .restarts(&[("MAX_FAILURES_ALLOWED", "3")])
         .run()
         .failed(&[
             &format!("pod default/crash: container main: {seen} (Error, exit code 7)"),
@@ -69,21 +66,21 @@ fn each_is_judged_by_its_containers() {
         ]);
     // Four of them ended a minute ago, and have not ended since.
     cluster
-        .check(&[("MAX_FAILURES_ALLOWED", "3"), ("RESTART_WINDOW", "10s")])
+        .restarts(&[("MAX_FAILURES_ALLOWED", "3"), ("RESTART_WINDOW", "10s")])
         .run()
         .failed(&[
             "pod default/livenessfail: container main: expected at most 3 restarts, seen more, now in CrashLoopBackOff \
              (Error, exit code 137)",
         ]);
-    cluster.check(&[("MAX_FAILURES_ALLOWED", "4")]).run().failed(&[
+    cluster.restarts(&[("MAX_FAILURES_ALLOWED", "4")]).run().failed(&[
         "pod default/livenessfail: container main: expected at most 4 restarts, seen more, the last in the past 1h \
          (Error, exit code 137)",
     ]);
     cluster
-        .check(&[("MAX_FAILURES_ALLOWED", "5")])
+        .restarts(&[("MAX_FAILURES_ALLOWED", "5")])
         .run()
         .passed();
-    cluster.check(&[]).run().passed();
+    cluster.restarts(&[]).run().passed();
 }
 
 /// As a real server lists them, with all that a pod has.

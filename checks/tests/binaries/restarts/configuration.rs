@@ -1,6 +1,6 @@
 //! Wrong options are a verdict that names them, and nothing is asked of the API server.
 
-use super::support::*;
+use super::*;
 
 #[test]
 fn wrong_values_are_named() {
@@ -59,7 +59,7 @@ fn wrong_values_are_named() {
             "configuration: POD_ALLOW_NONE=\"maybe\": expected true or false",
         ),
     ] {
-        cluster.check(&[(name, value)]).run().failed(&[expected]);
+        cluster.restarts(&[(name, value)]).run().failed(&[expected]);
     }
     assert_eq!(cluster.requests(), []);
     check(&[("KUBE_API_URL", "ftp://api")])
@@ -71,41 +71,41 @@ fn wrong_values_are_named() {
 fn options_that_exclude_each_other_are_told() {
     let cluster = Cluster::new();
     cluster
-        .check(&[("POD_NAMESPACE", "*"), ("POD_NAMESPACE_SELECTOR", "team=a")])
+        .restarts(&[("POD_NAMESPACE", "*"), ("POD_NAMESPACE_SELECTOR", "team=a")])
         .run()
         .failed(&[
             "configuration: POD_NAMESPACE_SELECTOR=\"team=a\": expected none, because POD_NAMESPACE asks for all namespaces",
         ]);
     cluster
-        .check(&[("POD_NAMESPACE", "kube-system,kube-public"), ("EXCLUDE_NAMESPACES", "kube-*")])
+        .restarts(&[("POD_NAMESPACE", "kube-system,kube-public"), ("EXCLUDE_NAMESPACES", "kube-*")])
         .run()
         .failed(&[
             "configuration: EXCLUDE_NAMESPACES: expected to leave out fewer than all namespaces of POD_NAMESPACE",
         ]);
     cluster
-        .check(&[])
+        .restarts(&[])
         .arg("--no-such-option")
         .run()
         .failed(&["configuration: unexpected argument --no-such-option"]);
     assert_eq!(cluster.requests(), []);
-    let output = cluster.check(&[("MAX_FAILURES_ALLOWED", "x")]).alone();
+    let output = cluster.restarts(&[("MAX_FAILURES_ALLOWED", "x")]).alone();
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
 fn flags_are_variables_too() {
     let cluster = Cluster::new();
-    cluster.pods("shop", vec![failing("web-1"), failing("web-2")]);
-    cluster.pod("bank", &failing("web-3"));
+    cluster.pods("shop", [failing("web-1"), failing("web-2")]);
+    cluster.pods("bank", [failing("web-3")]);
     cluster
-        .check(&[("POD_NAMESPACE", "bank")])
+        .restarts(&[("POD_NAMESPACE", "bank")])
         .arg("--pod-namespace=shop")
         .arg("--exclude-pods=web-2")
         .run()
         .failed(&[&finding("shop/web-1")]);
     // Nothing is all namespaces, as in the variable.
     cluster
-        .check(&[])
+        .restarts(&[])
         .arg("--pod-namespace=")
         .arg("--exclude-pods=web-1,web-2")
         .run()

@@ -1,15 +1,13 @@
 //! Which pods are looked at.
 
-use serde_json::json;
-
-use super::support::*;
+use super::*;
 
 fn cluster() -> Cluster {
     let cluster = Cluster::new();
     for namespace in ["shop", "bank", "test"] {
         cluster.pods(
             namespace,
-            vec![failing("web-1"), failing("job-1"), healthy("db-1")],
+            [failing("web-1"), failing("job-1"), healthy("db-1")],
         );
     }
     cluster
@@ -19,7 +17,7 @@ fn cluster() -> Cluster {
 fn finds(cluster: &Cluster, vars: &[(&str, &str)], pods: &[&str]) {
     let expected: Vec<String> = pods.iter().map(|pod| finding(pod)).collect();
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-    cluster.check(vars).run().failed(&expected);
+    cluster.restarts(vars).run().failed(&expected);
 }
 
 #[test]
@@ -71,7 +69,10 @@ fn pods_are_selected_by_label() {
         ],
         &["shop/job-1"],
     );
-    cluster.check(&[("POD_SELECTOR", "app=db")]).run().passed();
+    cluster
+        .restarts(&[("POD_SELECTOR", "app=db")])
+        .run()
+        .passed();
 }
 
 #[test]
@@ -95,11 +96,11 @@ fn namespaces_and_pods_can_be_left_out() {
         &[("EXCLUDE_PODS", "job-*, test/web-?,nothing")],
         &["bank/web-1", "shop/web-1"],
     );
-    cluster.check(&[("EXCLUDE_PODS", "*")]).run().passed();
+    cluster.restarts(&[("EXCLUDE_PODS", "*")]).run().passed();
     // A namespace that is left out is not even asked for.
     let before = cluster.requests().len();
     cluster
-        .check(&[
+        .restarts(&[
             ("POD_NAMESPACE", "bank,shop"),
             ("EXCLUDE_NAMESPACES", "bank"),
             ("EXCLUDE_PODS", "*"),
@@ -140,9 +141,9 @@ fn what_matches_nothing_is_a_failure_unless_allowed() {
             "no namespace matches team=x",
         ),
     ] {
-        cluster.check(&vars).run().failed(&[expected]);
+        cluster.restarts(&vars).run().failed(&[expected]);
         cluster
-            .check(&vars)
+            .restarts(&vars)
             .var("POD_ALLOW_NONE", "true")
             .run()
             .passed();
@@ -154,11 +155,11 @@ fn what_matches_nothing_is_a_failure_unless_allowed() {
 fn a_namespace_that_does_not_exist_is_a_failure() {
     let cluster = cluster();
     cluster
-        .check(&[("POD_NAMESPACE", "default")])
+        .restarts(&[("POD_NAMESPACE", "default")])
         .run()
         .passed();
     cluster
-        .check(&[("POD_NAMESPACE", "shpo,shop"), ("POD_SELECTOR", "app=web")])
+        .restarts(&[("POD_NAMESPACE", "shpo,shop"), ("POD_SELECTOR", "app=web")])
         .run()
         .failed(&[
             "namespace shpo: expected to exist, not found",
@@ -193,7 +194,7 @@ fn pods_that_end_or_have_ended_are_left_out() {
     finds(&cluster, &[], &["shop/starting", "shop/web-1"]);
     // They are there, though: the selector is right.
     cluster
-        .check(&[("POD_SELECTOR", "app in (leaving,completed)")])
+        .restarts(&[("POD_SELECTOR", "app in (leaving,completed)")])
         .run()
         .passed();
 }

@@ -1,8 +1,6 @@
 //! What is said of containers that restart too often.
 
-use serde_json::json;
-
-use super::support::*;
+use super::*;
 
 #[test]
 fn each_container_is_a_finding_in_a_fixed_order() {
@@ -20,7 +18,7 @@ fn each_container_is_a_finding_in_a_fixed_order() {
             pod("d-1", &status(json!([restarted("main", 2_000, 4_000)]))),
         ],
     );
-    cluster.pods("bank", vec![recovered("b-1"), failing("z-1")]);
+    cluster.pods("bank", [recovered("b-1"), failing("z-1")]);
     let log = finding("shop/c-1").replace("container main", "container log");
     let expected = [
         // Still at it.
@@ -32,7 +30,7 @@ fn each_container_is_a_finding_in_a_fixed_order() {
         finding("shop/a-1"),
     ];
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-    let verdict = cluster.check(&[]).run();
+    let verdict = cluster.restarts(&[]).run();
     verdict.failed(&expected);
     assert!(verdict.log.contains("5 pods looked at"), "{}", verdict.log);
     assert!(
@@ -43,7 +41,7 @@ fn each_container_is_a_finding_in_a_fixed_order() {
         verdict.log
     );
     // Without a window, however long ago.
-    let any = cluster.check(&[("RESTART_WINDOW", "0")]).run();
+    let any = cluster.restarts(&[("RESTART_WINDOW", "0")]).run();
     let without: Vec<String> = expected
         .iter()
         .map(|text| text.replace(", the last in the past 1h", ""))
@@ -63,29 +61,26 @@ fn of_many_the_worst_are_reported() {
             &json!({"phase": "Running", "containerStatuses": statuses}),
         )
     });
-    cluster.pods("bank", recovered.collect());
-    cluster.pods(
-        "shop",
-        (0..5).map(|n| failing(&format!("web-{n}"))).collect(),
-    );
-    let verdict = cluster.check(&[]).run();
+    cluster.pods("bank", recovered);
+    cluster.pods("shop", (0..5).map(|n| failing(&format!("web-{n}"))));
+    let verdict = cluster.restarts(&[]).run();
     let mut expected: Vec<String> = (0..5).map(|n| finding(&format!("shop/web-{n}"))).collect();
     expected.extend((0..14).map(|n| finding(&format!("bank/old-{n:02}"))));
     expected.push("more findings left out".to_owned());
     verdict.failed(&expected.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(cluster.check(&[]).run().errors, expected);
+    assert_eq!(cluster.restarts(&[]).run().errors, expected);
 }
 
 #[test]
 fn on_a_terminal_the_verdict_is_printed() {
     let cluster = Cluster::new();
-    cluster.pod("shop", &failing("web-1"));
-    let output = cluster.check(&[]).alone();
+    cluster.pods("shop", [failing("web-1")]);
+    let output = cluster.restarts(&[]).alone();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains(&finding("shop/web-1")), "{text}");
     let output = cluster
-        .check(&[("POD_NAMESPACE", "bank"), ("POD_ALLOW_NONE", "true")])
+        .restarts(&[("POD_NAMESPACE", "bank"), ("POD_ALLOW_NONE", "true")])
         .alone();
     assert_eq!(output.status.code(), Some(0));
 }
