@@ -4,16 +4,24 @@
 //!
 //! ```text
 //! ClusterArgs + variables --Access::find--> Access --Cluster::connect--> Cluster --list::<Pod>--> Vec<Pod>
+//!                                                                               --pages--> Page, Page, ...
 //! ```
 
 mod access;
+mod block;
 mod error;
+mod fields;
 mod objects;
+mod pages;
+mod passing;
 mod read;
+mod sieve;
 mod upgrade;
 
 pub use access::{Access, ClusterArgs};
 pub use error::ClusterError;
+pub use fields::Fields;
 pub use objects::{Annotations, Container, ContainerPort, Meta, Pod, PodIp, PodSpec, PodStatus};
+pub use pages::{Page, Pages, Query};
 pub use read::{Cluster, Resource};
 pub(crate) use upgrade::Answered;

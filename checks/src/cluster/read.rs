@@ -10,6 +10,8 @@ use url::Url;
 
 use super::access::Access;
 use super::error::ClusterError;
+use super::fields::Fields;
+use super::pages::{Page, Query};
 use crate::describe::{describe, shorten};
 
 /// Objects asked for at a time.
@@ -18,9 +20,7 @@ const PAGE: u32 = 500;
 const LARGEST_ANSWER: usize = 128 << 20;
 /// Tries of one request before it counts as failed.
 const TRIES: u32 = 5;
-/// Times a list begins again because its token ran out.
-const RESTARTS: u32 = 3;
-const ONE_REQUEST: Duration = Duration::from_secs(15);
+pub(super) const ONE_REQUEST: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A kind of object as the API addresses it.
@@ -37,6 +37,11 @@ impl Resource<'static> {
     pub const PODS: Resource<'static> = Resource {
         group: "api/v1",
         plural: "pods",
+    };
+    /// Namespaces.
+    pub const NAMESPACES: Resource<'static> = Resource {
+        group: "api/v1",
+        plural: "namespaces",
     };
 }
 
@@ -60,24 +65,42 @@ pub struct Cluster {
     pub(super) until: Option<Instant>,
 }
 
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(default)]
-    metadata: PageMeta,
-    items: Option<Vec<T>>,
-}
-
-#[derive(Default, Deserialize)]
-struct PageMeta {
-    #[serde(default, rename = "continue")]
-    next: Option<String>,
+/// How long one request is tried while the server cannot answer it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// [`TRIES`] times.
+    AFewTries,
+    /// As long as there is time; [`TRIES`] times if nobody said how long that is.
+    UntilDeadline,
 }
 
 /// An answer that ended a request.
-enum Answer {
+pub(super) enum Answer {
     Ok(Response),
-    /// 410: the continue token ran out.
-    Gone,
+    /// 410: the continue token ran out. The server may give one that leads on.
+    Gone(Option<String>),
+}
+
+/// Why one try of a request failed.
+pub(super) enum Trouble {
+    /// Asking again is no use.
+    Lasting(ClusterError),
+    /// It may pass: the server is away or overloaded. It may have said how long to wait.
+    Passing(ClusterError, Option<Duration>),
+}
+
+impl Trouble {
+    /// The server has been silent for too long.
+    pub(super) fn silence() -> Trouble {
+        Trouble::Passing(
+            ClusterError::Unreachable("no answer in time".to_owned()),
+            None,
+        )
+    }
+
+    pub(super) fn no_answer(error: reqwest::Error) -> Trouble {
+        Trouble::Passing(ClusterError::Unreachable(describe(&error)), None)
+    }
 }
 
 impl Cluster {
@@ -196,10 +219,11 @@ impl Cluster {
             verb: "get",
             what,
         };
-        match self.request(url, &ask).await? {
+        let attempt = async || match self.once(&url, &ask, None).await? {
             Answer::Ok(response) => decode(response, &ask).await,
-            Answer::Gone => Err(ClusterError::NotFound(what.to_owned())),
-        }
+            Answer::Gone(_) => Err(Trouble::Lasting(ClusterError::NotFound(what.to_owned()))),
+        };
+        self.patiently(Patience::AFewTries, attempt).await
     }
 
     /// All objects of a kind, in one namespace or in all, that match a label selector.
@@ -228,56 +252,23 @@ impl Cluster {
         namespace: Option<&str>,
         selector: Option<&str>,
     ) -> Result<Vec<T>, ClusterError> {
-        let (what, base) = match namespace {
-            Some(ns) => (
-                format!("list {} in namespace {ns}", resource.plural),
-                self.url(&[resource.group, "namespaces", ns, resource.plural]),
-            ),
-            None => (
-                format!("list {} in all namespaces", resource.plural),
-                self.url(&[resource.group, resource.plural]),
-            ),
-        };
-        let ask = Ask {
+        let query = Query {
             resource,
-            verb: "list",
-            what: &what,
+            namespace,
+            selector,
+            limit: page,
+            fields: Fields::All,
         };
+        let mut pages = self.pages_with(&query, Patience::AFewTries);
         let mut items = Vec::new();
-        let mut next: Option<String> = None;
-        let mut restarts = 0;
-        loop {
-            let mut url = base.clone();
-            {
-                let mut query = url.query_pairs_mut();
-                query.append_pair("limit", &page.to_string());
-                if let Some(selector) = selector {
-                    query.append_pair("labelSelector", selector);
-                }
-                if let Some(token) = &next {
-                    query.append_pair("continue", token);
-                }
-            }
-            match self.request(url, &ask).await? {
-                Answer::Ok(response) => {
-                    let page: Page<T> = decode(response, &ask).await?;
-                    items.extend(page.items.unwrap_or_default());
-                    next = page.metadata.next.filter(|token| !token.is_empty());
-                    if next.is_none() {
-                        return Ok(items);
-                    }
-                }
-                Answer::Gone if next.is_some() && restarts < RESTARTS => {
-                    // What was read belongs to a state that is no longer there.
-                    restarts += 1;
-                    items.clear();
-                    next = None;
-                }
-                Answer::Gone => {
-                    return Err(ask.refused(410, "the list changes faster than it can be read"));
-                }
+        let decode = |json: &[u8]| serde_json::from_slice(json).map(Some);
+        while let Some(page) = pages.next(decode).await? {
+            match page {
+                Page::Items(more) => items.extend(more),
+                Page::Again => items.clear(),
             }
         }
+        Ok(items)
     }
 
     /// The URL of a path, whose segments are encoded; a group holds slashes of its own.
@@ -291,42 +282,68 @@ impl Cluster {
         url
     }
 
-    async fn request(&self, url: Url, ask: &Ask<'_>) -> Result<Answer, ClusterError> {
+    /// Tries until something lasting came of it.
+    pub(super) async fn patiently<R>(
+        &self,
+        patience: Patience,
+        mut attempt: impl AsyncFnMut() -> Result<R, Trouble>,
+    ) -> Result<R, ClusterError> {
         let mut pause = Duration::from_millis(250);
-        for attempt in 1.. {
-            let (error, wait) = match self.send(url.clone()).await? {
-                Ok(response) => match response.status().as_u16() {
-                    200 => return Ok(Answer::Ok(response)),
-                    410 => return Ok(Answer::Gone),
-                    401 => return Err(ClusterError::Unauthorized),
-                    403 => return Err(ask.forbidden()),
-                    404 => return Err(ClusterError::NotFound(ask.what.to_owned())),
-                    status => {
-                        let wait = retry_after(&response);
-                        let error = ask.refused(status, &status_message(response).await);
-                        if status != 429 && status < 500 {
-                            return Err(error);
-                        }
-                        (error, wait)
-                    }
-                },
-                Err(error) => (ClusterError::Unreachable(describe(&error)), None),
+        let mut tries = 1;
+        loop {
+            let (error, asked) = match attempt().await {
+                Ok(answer) => return Ok(answer),
+                Err(Trouble::Lasting(error)) => return Err(error),
+                Err(Trouble::Passing(error, asked)) => (error, asked),
             };
-            let wait = wait.unwrap_or(pause).min(LONGEST_PAUSE);
-            pause *= 2;
+            let (wait, enough) = match (patience, self.until) {
+                (Patience::UntilDeadline, Some(_)) => (asked.unwrap_or_default().max(pause), false),
+                _ => (asked.unwrap_or(pause), tries >= TRIES),
+            };
+            let wait = wait.min(LONGEST_PAUSE);
             let late = self
                 .until
                 .is_some_and(|until| Instant::now() + wait >= until);
-            if attempt >= TRIES || late {
+            if enough || late {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;
+            tries += 1;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Err(ask.refused(500, ""))
     }
 
-    async fn send(&self, url: Url) -> Result<Result<Response, reqwest::Error>, ClusterError> {
-        Ok(self.ask(url)?.send().await)
+    /// One try, of the usual length or of `timeout`.
+    pub(super) async fn once(
+        &self,
+        url: &Url,
+        ask: &Ask<'_>,
+        timeout: Option<Duration>,
+    ) -> Result<Answer, Trouble> {
+        let mut request = self.ask(url.clone()).map_err(Trouble::Lasting)?;
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
+        }
+        let response = request.send().await.map_err(Trouble::no_answer)?;
+        Err(match response.status().as_u16() {
+            200 => return Ok(Answer::Ok(response)),
+            410 => {
+                let token = status_of(response).await.metadata.token;
+                return Ok(Answer::Gone(Some(token).filter(|token| !token.is_empty())));
+            }
+            401 => Trouble::Lasting(ClusterError::Unauthorized),
+            403 => Trouble::Lasting(ask.forbidden()),
+            404 => Trouble::Lasting(ClusterError::NotFound(ask.what.to_owned())),
+            status => {
+                let wait = retry_after(&response);
+                let error = ask.refused(status, &status_of(response).await.message);
+                if status == 429 || status >= 500 {
+                    Trouble::Passing(error, wait)
+                } else {
+                    Trouble::Lasting(error)
+                }
+            }
+        })
     }
 
     /// A request that shows who we are.
@@ -348,10 +365,10 @@ impl Cluster {
 }
 
 /// What is asked for, for errors.
-struct Ask<'a> {
-    resource: Resource<'a>,
-    verb: &'static str,
-    what: &'a str,
+pub(super) struct Ask<'a> {
+    pub(super) resource: Resource<'a>,
+    pub(super) verb: &'static str,
+    pub(super) what: &'a str,
 }
 
 impl Ask<'_> {
@@ -363,7 +380,7 @@ impl Ask<'_> {
         }
     }
 
-    fn refused(&self, status: u16, message: &str) -> ClusterError {
+    pub(super) fn refused(&self, status: u16, message: &str) -> ClusterError {
         let message = if message.is_empty() {
             String::new()
         } else {
@@ -376,21 +393,19 @@ impl Ask<'_> {
         }
     }
 
-    fn malformed(&self) -> ClusterError {
+    pub(super) fn malformed(&self) -> ClusterError {
         ClusterError::Malformed {
             what: self.what.to_owned(),
         }
     }
 }
 
-async fn decode<T: DeserializeOwned>(response: Response, ask: &Ask<'_>) -> Result<T, ClusterError> {
+async fn decode<T: DeserializeOwned>(response: Response, ask: &Ask<'_>) -> Result<T, Trouble> {
+    let malformed = || Trouble::Lasting(ask.malformed());
     let body = read(response, LARGEST_ANSWER)
         .await
-        .map_err(|error| match error {
-            Some(error) => ClusterError::Unreachable(describe(&error)),
-            None => ask.malformed(),
-        })?;
-    serde_json::from_slice(&body).map_err(|_| ask.malformed())
+        .map_err(|error| error.map_or_else(malformed, Trouble::no_answer))?;
+    serde_json::from_slice(&body).map_err(|_| malformed())
 }
 
 /// The body, or `Err(None)` if it is larger than `limit`.
@@ -408,17 +423,25 @@ pub(super) async fn read(
     Ok(body)
 }
 
-/// `message` of a Kubernetes `Status`, if the answer is one.
-async fn status_message(response: Response) -> String {
-    #[derive(Deserialize)]
-    struct Status {
-        message: Option<String>,
-    }
+/// What a Kubernetes `Status` says.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    message: String,
+    metadata: StatusMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StatusMetadata {
+    #[serde(rename = "continue")]
+    token: String,
+}
+
+/// Empty if the answer is none.
+async fn status_of(response: Response) -> Status {
     let body = read(response, 64 << 10).await.unwrap_or_default();
-    serde_json::from_slice::<Status>(&body)
-        .ok()
-        .and_then(|status| status.message)
-        .unwrap_or_default()
+    serde_json::from_slice(&body).unwrap_or_default()
 }
 
 /// API servers give seconds.

@@ -7,5 +7,6 @@
 mod dependency;
 mod exec;
 mod http;
+mod restarts;
 mod support;
 mod tcp;

@@ -98,6 +98,17 @@ impl Cluster {
         }
     }
 
+    /// Deletes an object.
+    #[track_caller]
+    pub(crate) fn delete(&self, path: &str) {
+        RUNTIME.block_on(self.api.delete(path)).unwrap();
+    }
+
+    /// Forgets the history, so that the tokens of lists run out.
+    pub(crate) fn compact(&self) {
+        self.server.compact();
+    }
+
     /// Requests of the check, in order.
     pub(crate) fn requests(&self) -> Vec<Request> {
         let mut requests = self.server.requests();

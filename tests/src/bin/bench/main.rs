@@ -6,6 +6,7 @@
 
 mod build;
 mod measure;
+mod pods;
 mod serve;
 
 use std::env;
@@ -32,6 +33,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--serve") => serve::run()?,
+        Some("--serve-pods") => pods::run()?,
         Some("--measure") => measure::run(&arguments[1..])?,
         Some("--nothing") => {}
         Some("--help" | "-h") => println!(
@@ -108,6 +110,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
         ("checks", "tcp-check"),
         ("checks", "exec-check"),
         ("checks", "dependency-check"),
+        ("checks", "pod-restarts-check"),
     ])?;
     let (server, addresses) = serve::start()?;
     eprintln!("{runs} runs of each ...");
@@ -146,7 +149,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
         }
     }
     drop(server);
-    Ok(())
+    pods::compare(&folder, runs)
 }
 
 fn print_row(label: &str, size: Option<u64>, usage: &Usage) {
