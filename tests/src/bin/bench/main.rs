@@ -124,14 +124,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
     for subject in subjects(&addresses) {
         let path = folder.join(subject.binary);
         let mut environment = subject.environment;
-        environment.push((
-            "KH_REPORTING_URL",
-            format!("http://{}/check", addresses.kuberhealthy),
-        ));
-        environment.push((
-            "KH_RUN_UUID",
-            "0f0c6f1e-9a55-4a3c-8f39-6f4c6f6f0001".to_owned(),
-        ));
+        environment.extend(addresses.reporting());
         let usage = measure::start(&path, subject.arguments, &environment, runs)?;
         let size = path.metadata()?.len();
         print_row(subject.label, Some(size), &usage);

@@ -8,7 +8,6 @@ use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use anyhow::Context;
@@ -16,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::measure;
 use crate::print_row;
+use crate::serve::{self, Server};
 
 /// More are not needed: a run takes some tenths of a second.
 const MOST_RUNS: u32 = 20;
@@ -25,30 +25,10 @@ const PAGE: usize = 500;
 const NUMBER: &str = "@@@@@";
 const DIGITS: usize = NUMBER.len();
 
-/// The serving process; it ends when this is dropped.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both can only fail when the process is already gone.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Starts the serving process.
 fn start() -> anyhow::Result<(Server, SocketAddr)> {
-    let mut child = Command::new(env::current_exe()?)
-        .arg("--serve-pods")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = child.stdout.take().context("no output to read")?;
-    let server = Server(child);
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
+    let (server, line) = serve::process("--serve-pods")?;
     let address = line
-        .trim()
         .parse()
         .with_context(|| format!("expected an address, the server said {line:?}"))?;
     Ok((server, address))
