@@ -15,6 +15,7 @@ mod objects;
 mod pages;
 mod passing;
 mod read;
+mod request;
 mod sieve;
 mod upgrade;
 

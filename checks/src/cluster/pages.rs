@@ -14,7 +14,8 @@ use url::Url;
 
 use super::error::ClusterError;
 use super::fields::Fields;
-use super::read::{Answer, Ask, Cluster, ONE_REQUEST, Patience, Resource, Trouble};
+use super::read::{Cluster, Resource};
+use super::request::{Answer, Ask, ONE_REQUEST, Patience, Trouble};
 use super::sieve::{Malformed, Part, Sieve};
 
 /// Times a list begins again because its token ran out.
