@@ -119,9 +119,8 @@ impl Cluster {
 }
 
 impl Pages<'_> {
-    /// The next page; `None` after the last. `keep` decodes an object, of whose JSON it gets the wanted fields, without
-    /// blanks around their names, and says what of it is wanted. It may be asked twice about an object, if a page breaks
-    /// off and is read again.
+    /// The next page; `None` after the last. `keep` gets the wanted fields of an object as JSON and says what of it is
+    /// kept. It may be asked again about an object, if a page breaks off and is read once more.
     ///
     /// A token that ran out (410) comes with another that leads on from the same place, but shows the state of now: so
     /// no object is seen twice, and one made or deleted meanwhile may be seen or not. Without such a token the list

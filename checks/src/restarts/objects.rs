@@ -1,10 +1,12 @@
 //! Pods, as far as their restarts are told.
 
+use memchr::memmem;
 use serde::Deserialize;
 
 use crate::cluster::{Fields, Meta};
 
-/// What is read of a pod: some three hundred bytes of ten thousand.
+/// What is read of a pod. The statuses are taken as they are: they are decoded for few pods, and looking into them for
+/// all would take longer than copying them.
 pub(super) const FIELDS: Fields = Fields::Of(&[
     (
         "metadata",
@@ -25,46 +27,27 @@ pub(super) const FIELDS: Fields = Fields::Of(&[
         "status",
         Fields::Of(&[
             ("phase", Fields::All),
-            ("initContainerStatuses", CONTAINER),
-            ("containerStatuses", CONTAINER),
+            ("initContainerStatuses", Fields::All),
+            ("containerStatuses", Fields::All),
         ]),
     ),
 ]);
 
-const CONTAINER: Fields = Fields::Of(&[
-    ("name", Fields::All),
-    ("restartCount", Fields::All),
-    ("state", STATE),
-    ("lastState", STATE),
-]);
-
-const STATE: Fields = Fields::Of(&[
-    ("waiting", Fields::Of(&[("reason", Fields::All)])),
-    ("running", Fields::Of(&[("startedAt", Fields::All)])),
-    (
-        "terminated",
-        Fields::Of(&[
-            ("reason", Fields::All),
-            ("exitCode", Fields::All),
-            ("finishedAt", Fields::All),
-        ]),
-    ),
-]);
-
-/// Whether one of the counts in the JSON of a pod's [`FIELDS`] is above `most`. It need not be decoded otherwise.
-///
-/// Names have no blanks around them there, and what looks like this in a text has backslashes before its quotes.
+/// Whether one of the restart counts in the JSON of a pod's [`FIELDS`] is above `most`. It need not be decoded otherwise.
 pub(super) fn may_exceed(json: &[u8], most: u32) -> bool {
-    let mut parts = json.split(|byte| *byte == b':');
-    let mut before = parts.next().unwrap_or_default();
-    parts.any(|part| {
-        let is_count = std::mem::replace(&mut before, part).ends_with(b"\"restartCount\"");
-        is_count && count(part).is_none_or(|count| count > most)
+    // In a text there are backslashes before the quotes.
+    const NAME: &[u8] = b"\"restartCount\"";
+    memmem::find_iter(json, NAME).any(|place| {
+        let rest = json.get(place + NAME.len()..).unwrap_or_default();
+        let value = rest.trim_ascii_start().strip_prefix(b":");
+        // What is no such number is for the decoder to judge.
+        value.and_then(count).is_none_or(|count| count > most)
     })
 }
 
-/// The number that `bytes` begin with, if they begin with one that makes sense.
+/// The number that `bytes` begin with.
 fn count(bytes: &[u8]) -> Option<u32> {
+    let bytes = bytes.trim_ascii_start();
     let end = bytes.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(bytes.get(..end)?).ok()?.parse().ok()
 }
@@ -179,6 +162,8 @@ mod tests {
             ),
             (r#"{"metadata":{"name":"restartCount:99"}}"#, 10, false),
             (r#"{"metadata":{"name":"\"restartCount\":99"}}"#, 10, false),
+            ("{\"restartCount\" :\n 11 }", 10, true),
+            ("{\"restartCount\" :\n 10 }", 10, false),
             // For the decoder to judge.
             (r#"{"restartCount":-1}"#, 10, true),
             (r#"{"restartCount":"many"}"#, 10, true),
