@@ -16,10 +16,10 @@ use crate::store::{Key, Transaction};
 /// What a DELETE asks for; the query's parameters win over the body's.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
-    grace: Option<u64>,
+    pub(crate) grace: Option<u64>,
     uid: Option<String>,
     resource_version: Option<String>,
-    dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 impl Options {

@@ -85,7 +85,7 @@ impl Call<'_> {
         Ok(respond::json(code, &self.shown(&stored)))
     }
 
-    fn update_in(
+    pub(crate) fn update_in(
         &self,
         tx: &mut Transaction<'_>,
         key: &Key,
