@@ -8,21 +8,17 @@
 //! ```
 
 mod access;
-mod block;
 mod error;
-mod fields;
 mod objects;
 mod pages;
-mod passing;
 mod read;
 mod request;
-mod sieve;
 mod upgrade;
 
 pub use access::{Access, ClusterArgs};
 pub use error::ClusterError;
-pub use fields::Fields;
 pub use objects::{Annotations, Container, ContainerPort, Meta, Pod, PodIp, PodSpec, PodStatus};
 pub use pages::{Page, Pages, Query};
 pub use read::{Cluster, Resource};
+pub use sieve::Fields;
 pub(crate) use upgrade::Answered;

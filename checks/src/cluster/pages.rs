@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::error::ClusterError;
-use super::fields::Fields;
 use super::read::{Cluster, Resource};
 use super::request::{Answer, Ask, ONE_REQUEST, Patience, Trouble};
-use super::sieve::{Malformed, Part, Sieve};
+use sieve::Fields;
+use sieve::{Malformed, Part, Sieve};
 
 /// Times a list begins again because its token ran out.
 const RESTARTS: u32 = 3;

@@ -8,10 +8,10 @@ use url::Url;
 
 use super::access::Access;
 use super::error::ClusterError;
-use super::fields::Fields;
 use super::pages::{Page, Query};
 use super::request::{Answer, Ask, ONE_REQUEST, Patience, Trouble, decode};
 use crate::describe::describe;
+use sieve::Fields;
 
 /// Objects asked for at a time.
 const PAGE: u32 = 500;

@@ -1,10 +1,10 @@
 //! Finds the end of a JSON value without looking at what is in it, at the speed of memory rather than of a parser.
 
-use super::block::{Masks, SIZE, masks};
+use crate::block::{Masks, SIZE, masks};
 
 /// A value on its way past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Passing {
+pub(crate) enum Passing {
     /// A number, `true`, `false` or `null`, up to what cannot be part of it.
     Word,
     /// From its first quote on.
@@ -20,7 +20,7 @@ pub(super) enum Passing {
 
 impl Passing {
     /// The value that begins with `byte`, of which nothing has passed yet; `None` if no value does.
-    pub(super) fn begin(byte: u8) -> Option<Passing> {
+    pub(crate) fn begin(byte: u8) -> Option<Passing> {
         match byte {
             b'"' => Some(Passing::Text {
                 opened: false,
@@ -37,7 +37,7 @@ impl Passing {
     }
 
     /// How many of `bytes` belong to the value, and whether it has ended.
-    pub(super) fn pass(&mut self, bytes: &[u8]) -> (usize, bool) {
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> (usize, bool) {
         if let Passing::Word = self {
             let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
             let end = bytes.iter().position(|byte| !part(byte));

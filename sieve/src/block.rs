@@ -6,26 +6,26 @@
 use wide::u8x16;
 
 /// Bytes of a block.
-pub(super) const SIZE: usize = 64;
+pub(crate) const SIZE: usize = 64;
 
 /// The bytes of a block by what they may mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Masks {
+pub(crate) struct Masks {
     /// `"`
-    pub(super) quotes: u64,
+    pub(crate) quotes: u64,
     /// `\`
-    pub(super) backslashes: u64,
+    pub(crate) backslashes: u64,
     /// `{` and `[`
-    pub(super) opens: u64,
+    pub(crate) opens: u64,
     /// `}` and `]`
-    pub(super) closes: u64,
+    pub(crate) closes: u64,
 }
 
 /// Brackets and braces differ in this bit alone.
 const BRACE: u8 = b'[' ^ b'{';
 
 /// The masks of a block.
-pub(super) fn masks(block: &[u8; SIZE]) -> Masks {
+pub(crate) fn masks(block: &[u8; SIZE]) -> Masks {
     let (quarters, _) = block.as_chunks::<16>();
     let [a, b, c, d] = quarters else {
         return Masks::default();

@@ -13,7 +13,7 @@ pub enum Fields {
 
 impl Fields {
     /// What is read of the member `key`, and its name; `None` if nothing is.
-    pub(super) fn member(
+    pub(crate) fn member(
         members: &'static [(&'static str, Fields)],
         key: &[u8],
     ) -> Option<(&'static str, Fields)> {

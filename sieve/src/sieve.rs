@@ -10,9 +10,9 @@
 //!
 //! What is passed over is not checked for more than its ends: the answers of an API server are JSON.
 
-use super::block::masks;
-use super::fields::Fields;
-use super::passing::Passing;
+use crate::block::masks;
+use crate::fields::Fields;
+use crate::passing::Passing;
 
 /// The wanted fields of one object beyond this are no object: etcd takes up to 1.5 MiB, all told.
 const LARGEST_OBJECT: usize = 16 << 20;
@@ -25,7 +25,7 @@ const METADATA: &[(&str, Fields)] = &[("continue", Fields::All)];
 
 /// What was read, as JSON with nothing but the wanted fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part<'a> {
+pub enum Part<'a> {
     /// `metadata` of the list.
     Metadata(&'a [u8]),
     /// One object.
@@ -34,11 +34,11 @@ pub(super) enum Part<'a> {
 
 /// The bytes are not JSON, not a list, or hold an object larger than any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 /// Reads one list.
 #[derive(Debug)]
-pub(super) struct Sieve {
+pub struct Sieve {
     fields: Fields,
     /// Objects and arrays that are open and looked into; the list itself is the first.
     open: Vec<Level>,
@@ -107,7 +107,7 @@ enum State {
 
 impl Sieve {
     /// For a list of objects of which `fields` are wanted.
-    pub(super) fn new(fields: Fields) -> Sieve {
+    pub fn new(fields: Fields) -> Sieve {
         Sieve {
             fields,
             open: Vec::new(),
@@ -119,7 +119,7 @@ impl Sieve {
     }
 
     /// Reads on; `part` gets what is complete.
-    pub(super) fn feed(
+    pub fn feed(
         &mut self,
         mut bytes: &[u8],
         mut part: impl FnMut(Part<'_>) -> Result<(), Malformed>,
@@ -159,7 +159,7 @@ impl Sieve {
     }
 
     /// Whether the list is complete.
-    pub(super) fn end(&self) -> Result<(), Malformed> {
+    pub fn end(&self) -> Result<(), Malformed> {
         match self.state {
             State::End if self.seen_items => Ok(()),
             _ => Err(Malformed),
