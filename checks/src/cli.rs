@@ -136,15 +136,18 @@ pub(crate) fn parse(
     let command = command.no_binary_name(true).args_override_self(true);
     let mut all = env_flags(&command, args, lookup);
     all.extend(args.iter().cloned());
-    command
-        .try_get_matches_from(all)
-        .map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                Stop::Help
-            }
-            ErrorKind::DisplayVersion => Stop::Print(error.to_string()),
-            _ => Stop::Wrong(vec![config_error(&error, names)]),
-        })
+    let wrong = match command.clone().try_get_matches_from(all) {
+        Ok(matches) => return Ok(matches),
+        Err(error) => error,
+    };
+    // A variable that is wrong must not stand before the help that says how to set it.
+    let asked = command.try_get_matches_from(args).err();
+    let error = asked.filter(|error| !error.use_stderr()).unwrap_or(wrong);
+    Err(match error.kind() {
+        ErrorKind::DisplayHelp => Stop::Help,
+        ErrorKind::DisplayVersion => Stop::Print(error.to_string()),
+        _ => Stop::Wrong(vec![config_error(&error, names)]),
+    })
 }
 
 fn env_flags(
@@ -209,6 +212,7 @@ fn config_error(error: &clap::Error, names: Names) -> ConfigError {
                 near.unwrap_or_default()
             ))
         }
+        ErrorKind::TooManyValues => ConfigError::of(&env, "expected no value"),
         ErrorKind::TooFewValues | ErrorKind::NoEquals | ErrorKind::WrongNumberOfValues => {
             ConfigError::of(&env, "expected a value")
         }

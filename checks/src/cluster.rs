@@ -4,16 +4,21 @@
 //!
 //! ```text
 //! ClusterArgs + variables --Access::find--> Access --Cluster::connect--> Cluster --list::<Pod>--> Vec<Pod>
+//!                                                                               --pages--> Page, Page, ...
 //! ```
 
 mod access;
 mod error;
 mod objects;
+mod pages;
 mod read;
+mod request;
 mod upgrade;
 
 pub use access::{Access, ClusterArgs};
 pub use error::ClusterError;
 pub use objects::{Annotations, Container, ContainerPort, Meta, Pod, PodIp, PodSpec, PodStatus};
+pub use pages::{Page, Pages, Query};
 pub use read::{Cluster, Resource};
+pub use sieve::Fields;
 pub(crate) use upgrade::Answered;

@@ -52,7 +52,7 @@ pub static CHECK: Check = Check {
     examples: "\
 # A host and port, a name, and a page
 dependency-check --dependencies tcp:localhost:5432,dns:example.com,https://example.com/
-# A service with at least two endpoints and a finished job, through kubectl proxy
+# A service with two endpoints or more, a finished job, through kubectl proxy
 dependency-check --dependencies 'service:shop/web>=2,job:shop/migrate' --kube-api-url http://localhost:8001
 # Wait a minute for a deployment; variables do the same as flags
 DEPENDENCIES=deployment:shop/web dependency-check --wait-seconds 60 --kube-api-url http://localhost:8001",

@@ -183,6 +183,10 @@ fn certificate_words(error: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "certificate is not meant for servers".to_owned()
         }
+        // rustls has no kind of its own for this one, which openssl makes of every self-signed certificate.
+        other if other.to_string().contains("CaUsedAsEndEntity") => {
+            "certificate is that of a CA, not one for servers (self-signed?)".to_owned()
+        }
         other => format!(
             "certificate is not accepted: {}",
             shorten(&other.to_string(), 80)

@@ -44,7 +44,7 @@ pub static CHECK: Check = Check {
 exec-check --timeout-duration 30s --expected-stdout . -- ls -l /tmp
 # A line for a shell; exit code 1 is fine too
 exec-check --exec-command 'df -P / | grep -v 100%' --expected-exit-codes 0,1
-# The same in every running pod of a label, found through kubectl proxy; variables do the same as flags
+# In every running pod of a label, through kubectl proxy --reject-paths='^$'
 POD_SELECTOR=app=web exec-check --pod-selector-namespace shop --kube-api-url http://localhost:8001 -- cat /tmp/healthy",
     names: args::NAMES,
     augment: ExecArgs::augment_args,

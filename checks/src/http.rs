@@ -55,9 +55,9 @@ const EXAMPLES: &str = "\
 http-check --check-url 'https://a.example https://b.example' --target-string Welcome --max-latency 1s
 # A health page in JSON, three probes of which two must pass
 http-check --check-url http://localhost:8080/health --expected-json '$.status == \"UP\"' --count 3 --passing-percent 60
-# Any answer that is no server error, and a certificate that stays valid for two weeks
+# Any answer but a server error, and a certificate that is good for two weeks
 http-check --check-url https://example.com --expected-status-code 200-499 --min-cert-days 14
-# Every running pod of a label, found through kubectl proxy; variables do the same as flags
+# Every running pod of a label, through kubectl proxy; variables are as flags
 POD_SELECTOR=app=web POD_TARGETPORT=8080 http-check --pod-selector-namespace shop --kube-api-url http://localhost:8001";
 
 /// The options, checked against each other.

@@ -19,7 +19,7 @@ use crate::values::{BadValue, IpFamily, Switch};
 #[command(next_help_heading = "Pods")]
 pub struct PodArgs {
     /// Label selector: every running pod it matches is probed on its own address
-    #[arg(long, value_name = "SELECTOR")]
+    #[arg(long, value_name = "SELECTOR", value_parser = label_selector)]
     pub pod_selector: Option<String>,
     /// Namespaces of the pods, separated by commas, or `*` for all; unset: the namespace of the check
     #[arg(long, value_name = "NAMESPACES")]
@@ -30,6 +30,14 @@ pub struct PodArgs {
     /// How to reach the Kubernetes API.
     #[command(flatten)]
     pub cluster: ClusterArgs,
+}
+
+/// The API server takes a blank selector for every pod there is, which nobody means who names one.
+fn label_selector(text: &str) -> Result<String, BadValue> {
+    match text.trim() {
+        "" => Err(BadValue::expected("a label selector, such as app=web")),
+        selector => Ok(selector.to_owned()),
+    }
 }
 
 /// Namespaces to look in.
@@ -309,6 +317,18 @@ fn target(pod: Pod) -> Option<PodTarget> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_blank_selector_does_not_stand_for_every_pod() {
+        use clap::Args;
+        let parse = |selector: &str| {
+            PodArgs::augment_args(clap::Command::new("x"))
+                .try_get_matches_from(["x", "--pod-selector", selector])
+                .map(|matches| matches.get_one::<String>("pod_selector").cloned())
+        };
+        assert_eq!(parse(" app=web\n").unwrap().as_deref(), Some("app=web"));
+        assert!(parse(" \t").is_err());
+    }
 
     fn pod(phase: &str, deleted: bool) -> Pod {
         serde_json::from_value(json!({

@@ -48,7 +48,7 @@ pub static CHECK: Check = Check {
 tcp-check --connection-target 'localhost:5432 [::1]:6379'
 # What Redis must answer, tried again twice before it counts as failed
 tcp-check --connection-target localhost:6379 --send 'PING\\r\\n' --expect '^\\+PONG' --retries 2
-# TLS asked for in the middle, and a certificate that stays valid for two weeks
+# TLS asked for in the middle, and a certificate that is good for two weeks
 tcp-check --connection-target mail.example.com:25 --starttls smtp --min-cert-days 14
 # A port that must not be reachable; variables do the same as flags
 CONNECTION_TARGET_UNREACHABLE=true tcp-check --connection-target 192.0.2.1:22 --connection-timeout 3s",
@@ -89,6 +89,16 @@ impl Aim {
             Some(subject) => Finding::about(subject.clone(), failure.to_string()),
             None => Finding::new(format!("{}: {failure}", self.target)),
         }
+    }
+
+    /// There was no time for it. That says nothing of a pod, so that no pod is the subject: whoever acts on pods by their
+    /// findings must leave it alone.
+    fn untried(&self) -> Finding {
+        let what = match self.subject {
+            Some(_) => "expected time to try every pod".to_owned(),
+            None => format!("{}: expected time to try it", self.target),
+        };
+        Finding::new(format!("{what}, seen none left before the run's deadline"))
     }
 
     fn shown(&self) -> String {
@@ -164,9 +174,13 @@ impl TcpCheck {
             ..
         } = &self.args.schedule;
         let mut tries = 0;
+        let mut failed = None;
         loop {
             let started = Instant::now();
             let limit = Limit::new(connection_timeout.0, until);
+            if !self.prober.has_time(limit) {
+                return Some(failed.unwrap_or_else(|| aim.untried()));
+            }
             let outcome = self.prober.probe(&aim.target, limit).await;
             let millis = started.elapsed().as_millis();
             let Err(failure) = outcome else {
@@ -178,6 +192,7 @@ impl TcpCheck {
             if tries == retries.0 || until.is_some_and(|until| again >= until) {
                 return Some(aim.finding(&failure));
             }
+            failed = Some(aim.finding(&failure));
             tries += 1;
             tokio::time::sleep_until(again.into()).await;
         }

@@ -109,9 +109,15 @@ pub(crate) struct CompletionsArgs {
 impl CompletionsArgs {
     /// The script. The checks are put in as subcommands with their options, so that those complete too.
     pub(crate) fn script(&self, checks: impl Iterator<Item = clap::Command>) -> Vec<u8> {
-        let mut command = Cli::command().mut_subcommand("check", |check| {
-            check.allow_external_subcommands(false).subcommands(checks)
-        });
+        let full = Cli::command();
+        // clap_complete offers hidden subcommands too.
+        let shown = full.get_subcommands().filter(|sub| !sub.is_hide_set());
+        let mut command = clap::Command::new("khctl")
+            .version(env!("CARGO_PKG_VERSION"))
+            .subcommands(shown.cloned())
+            .mut_subcommand("check", |check| {
+                check.allow_external_subcommands(false).subcommands(checks)
+            });
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "khctl", &mut script);
         script

@@ -6,17 +6,20 @@ use std::process::ExitCode;
 use checks::{CHECKS, Check};
 
 use crate::args::{CheckArgs, Named};
-use crate::style::{Style, print, stdout_width};
+use crate::style::{Style, complain, is_unread, print, stdout_width};
 use crate::table::Table;
 
 /// Runs a check, or lists them all.
 pub(crate) fn check(args: CheckArgs) -> ExitCode {
     match args.check {
         Some(Named::Check(words)) if !args.list => run(words),
-        _ => {
-            print(&list(CHECKS, stdout_width(), Style::stdout()));
-            ExitCode::SUCCESS
-        }
+        _ => match print(&list(CHECKS, stdout_width(), Style::stdout())) {
+            Err(error) if !is_unread(&error) => {
+                complain(&format!("khctl check: cannot write the list: {error}"));
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        },
     }
 }
 
@@ -27,10 +30,10 @@ fn run(words: Vec<OsString>) -> ExitCode {
         Some(check) => check.run(words.collect(), &|name| std::env::var(name).ok()),
         None => {
             let known: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
-            eprintln!(
+            complain(&format!(
                 "khctl check: expected the name of a built-in check ({}), found {name:?}",
                 known.join(", ")
-            );
+            ));
             ExitCode::from(2)
         }
     }
@@ -49,9 +52,13 @@ fn list(checks: &[&Check], width: Option<usize>, style: Style) -> String {
     table.render(width, style)
 }
 
-/// Each check as a subcommand under the name `khctl check` knows it by, for completion scripts.
+/// Each check as a subcommand under the names `khctl check` knows it by, for completion scripts.
 pub(crate) fn commands() -> impl Iterator<Item = clap::Command> {
-    CHECKS
-        .iter()
-        .map(|check| check.command().name(check.name).about(check.about))
+    CHECKS.iter().map(|check| {
+        let command = check.command().name(check.name).about(check.about);
+        match check.name.strip_suffix("-check") {
+            Some(short) => command.visible_alias(short),
+            None => command,
+        }
+    })
 }

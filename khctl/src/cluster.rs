@@ -87,6 +87,7 @@ impl Cluster {
                 network: addresses.pods,
                 ..NodeOptions::default()
             },
+            workloads: sandbox::workloads::Options::default(),
             v2: v2::Options {
                 listen: listen(1),
                 speed,

@@ -34,7 +34,10 @@ fn main() -> ExitCode {
         }
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("khctl: {error:#}");
+        let io = error.downcast_ref::<std::io::Error>();
+        if !io.is_some_and(style::is_unread) {
+            style::complain(&format!("khctl: {error:#}"));
+        }
         ExitCode::FAILURE
     })
 }

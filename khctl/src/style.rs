@@ -66,10 +66,22 @@ impl Style {
     }
 }
 
-/// Writes to standard output. A reader that went away (`| head`) is no reason to panic, as `print!` would.
-pub(crate) fn print(text: &str) {
+/// Writes to standard output. `print!` would panic where this fails: on a full disk, or at a reader that went away.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+/// Whether this is the error of a write to a reader that went away, as in `| head`. It has had enough: nothing is left
+/// to be said to it.
+pub(crate) fn is_unread(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
+/// Writes a line to standard error, made [`printable`]. There is nobody to tell that this fails; `eprintln!` would
+/// panic.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", printable(line));
 }
 
 /// Columns of the terminal behind standard output; `None` when it is a file or a pipe.
@@ -89,10 +101,15 @@ fn width(stream: impl IsTerminal + AsFd) -> Option<usize> {
     })
 }
 
-/// Control characters would let the text of a check move the cursor or recolour the screen.
+/// Control characters would let the text of a check move the cursor or recolour the screen; those that reverse the
+/// direction of writing would let it rearrange what stands beside it.
 pub(crate) fn printable(text: &str) -> String {
+    let harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if harmful(c) { ' ' } else { c })
         .collect()
 }
 
@@ -131,5 +148,9 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(printable("a\x1b[31mb\nc"), "a [31mb c");
+        assert_eq!(
+            printable("\u{202e}dessap\u{2069} שלום é"),
+            " dessap  שלום é"
+        );
     }
 }

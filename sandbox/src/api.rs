@@ -13,6 +13,8 @@ use crate::status::Status;
 
 pub use watch::{Watch, WatchEvent};
 
+/// How long an answer may take, or a watch its beginning: a kube-apiserver's own limit.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Objects asked for at a time when a list is read.
 const PAGE: usize = 500;
 
@@ -116,6 +118,7 @@ pub struct List {
 pub struct Api {
     http: reqwest::Client,
     url: String,
+    patience: Duration,
 }
 
 impl Api {
@@ -155,6 +158,7 @@ impl Api {
         Ok(Api {
             http,
             url: url.trim_end_matches('/').to_owned(),
+            patience: PATIENCE,
         })
     }
 
@@ -272,7 +276,9 @@ impl Api {
             version => format!("watch=true&allowWatchBookmarks=true&resourceVersion={version}"),
         };
         let path = with_query(path, &query);
-        let response = self.send("GET", &path, None).await?;
+        let response = self
+            .in_time("GET", &path, self.send("GET", &path, None))
+            .await?;
         Ok(watch::events(response, path))
     }
 
@@ -282,13 +288,33 @@ impl Api {
         path: &str,
         body: Option<(&str, &Value)>,
     ) -> Result<Value, ApiError> {
-        let response = self.send(method, path, body).await?;
-        let answer = response
-            .bytes()
-            .await
-            .map_err(|why| broken(method, path, why))?;
+        let answer = self
+            .in_time(method, path, async {
+                let response = self.send(method, path, body).await?;
+                let answer = response.bytes().await;
+                answer.map_err(|why| broken(method, path, chain(&why)))
+            })
+            .await?;
         serde_json::from_slice(&answer)
             .map_err(|why| broken(method, path, format!("not JSON: {why}")))
+    }
+
+    /// Waits for an answer, but not for ever.
+    async fn in_time<T>(
+        &self,
+        method: &'static str,
+        path: &str,
+        answer: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        tokio::time::timeout(self.patience, answer)
+            .await
+            .unwrap_or_else(|_| {
+                Err(broken(
+                    method,
+                    path,
+                    format!("none within {:?}", self.patience),
+                ))
+            })
     }
 
     /// Sends and turns every answer that is not a success into an error.
@@ -361,3 +387,6 @@ fn with_query(path: &str, query: &str) -> String {
     let joint = if path.contains('?') { '&' } else { '?' };
     format!("{path}{joint}{query}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,12 @@ pub mod apiserver;
 pub mod faults;
 mod informer;
 pub mod kuberhealthy;
+mod labels;
 pub mod node;
 mod registry;
 mod sandbox;
 pub mod status;
 mod store;
+pub mod workloads;
 
 pub use sandbox::{Error, Options, Sandbox};

@@ -4,6 +4,7 @@ use crate::api::{Api, ApiError};
 use crate::apiserver::{self, ApiServer, ApiServerOptions};
 use crate::kuberhealthy::{self, v2, v3};
 use crate::node::{Node, NodeError, NodeOptions};
+use crate::workloads::{self, Workloads};
 
 /// How a [`Sandbox`] is set up. The default listens on free ports of 127.0.0.1 and knows no images.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +13,8 @@ pub struct Options {
     pub api_server: ApiServerOptions,
     /// The node.
     pub node: NodeOptions,
+    /// The controllers of Deployments, Services and the like.
+    pub workloads: workloads::Options,
     /// Kuberhealthy v2.
     pub v2: v2::Options,
     /// Kuberhealthy v3.
@@ -42,8 +45,8 @@ pub enum Error {
 
 /// A cluster in this process: API server, node, Kuberhealthy v2 and v3. Dropping it ends all of it, processes too.
 ///
-/// Its parts name themselves to the API server, for faults that are to hit one of them: the node as `node`, the two
-/// controllers as `kuberhealthy-v2` and `kuberhealthy-v3`, and [`Sandbox::api`] as `sandbox`.
+/// Its parts name themselves to the API server, for faults that are to hit one of them: the node as `node`, the
+/// controllers of workloads as `workloads`, the two others as `kuberhealthy-v2` and `kuberhealthy-v3`, and [`Sandbox::api`] as `sandbox`.
 ///
 /// Containers get `KUBE_API_URL`, which leads to the API server over plain HTTP, besides the usual
 /// `KUBERNETES_SERVICE_HOST` and `_PORT`, behind which clients expect HTTPS.
@@ -51,6 +54,7 @@ pub enum Error {
 pub struct Sandbox {
     v2: v2::Kuberhealthy,
     v3: v3::Kuberhealthy,
+    workloads: Option<Workloads>,
     node: Node,
     api: Api,
     api_server: ApiServer,
@@ -65,6 +69,7 @@ impl Sandbox {
         let Options {
             api_server,
             mut node,
+            workloads,
             v2,
             v3,
         } = options;
@@ -74,6 +79,10 @@ impl Sandbox {
         let api = |agent: &str| Api::new(&url, token.as_deref(), agent);
         node.env.insert(0, ("KUBE_API_URL".to_owned(), url.clone()));
         let node = Node::start(api("node")?, node).await?;
+        let workloads = match workloads.enabled {
+            true => Some(Workloads::start(api("workloads")?)),
+            false => None,
+        };
         let failed = |line| move |why| Error::Kuberhealthy { line, why };
         let v2 = v2::start(api("kuberhealthy-v2")?, v2)
             .await
@@ -84,6 +93,7 @@ impl Sandbox {
         Ok(Sandbox {
             v2,
             v3,
+            workloads,
             node,
             api: api("sandbox")?,
             api_server,
@@ -149,12 +159,14 @@ impl Sandbox {
         let Sandbox {
             v2,
             v3,
+            workloads,
             node,
             api: _,
             api_server,
         } = self;
         v2.stop();
         v3.stop();
+        drop(workloads);
         node.stop().await;
         api_server.stop().await;
     }

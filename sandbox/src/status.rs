@@ -33,7 +33,7 @@ pub struct Cause {
 
 impl Cause {
     /// A field that must be there and is not.
-    pub fn required(field: impl Into<String>, hint: &str) -> Cause {
+    pub(crate) fn required(field: impl Into<String>, hint: &str) -> Cause {
         let message = match hint {
             "" => "Required value".to_owned(),
             hint => format!("Required value: {hint}"),
@@ -46,7 +46,7 @@ impl Cause {
     }
 
     /// A field whose value is not acceptable.
-    pub fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Cause {
+    pub(crate) fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Cause {
         Cause {
             reason: "FieldValueInvalid",
             field: field.into(),
@@ -55,7 +55,7 @@ impl Cause {
     }
 
     /// A field of the wrong JSON type.
-    pub fn wrong_type(field: impl Into<String>, value: &Value, why: &str) -> Cause {
+    pub(crate) fn wrong_type(field: impl Into<String>, value: &Value, why: &str) -> Cause {
         Cause {
             reason: "FieldValueTypeInvalid",
             field: field.into(),
@@ -64,7 +64,7 @@ impl Cause {
     }
 
     /// A field whose value is none of the allowed ones.
-    pub fn unsupported(field: impl Into<String>, value: &Value, allowed: &[Value]) -> Cause {
+    pub(crate) fn unsupported(field: impl Into<String>, value: &Value, allowed: &[Value]) -> Cause {
         let allowed: Vec<String> = allowed.iter().map(Value::to_string).collect();
         Cause {
             reason: "FieldValueNotSupported",
@@ -74,15 +74,6 @@ impl Cause {
                 shown(value),
                 allowed.join(", ")
             ),
-        }
-    }
-
-    /// A field that may not be set or changed.
-    pub fn forbidden(field: impl Into<String>, why: &str) -> Cause {
-        Cause {
-            reason: "FieldValueForbidden",
-            field: field.into(),
-            message: format!("Forbidden: {why}"),
         }
     }
 }
@@ -98,7 +89,7 @@ fn shown(value: &Value) -> String {
 
 impl Status {
     /// A refusal without details.
-    pub fn new(code: u16, reason: &str, message: impl Into<String>) -> Status {
+    pub(crate) fn new(code: u16, reason: &str, message: impl Into<String>) -> Status {
         Status {
             code,
             reason: reason.to_owned(),
@@ -120,25 +111,25 @@ impl Status {
     }
 
     /// 404: no such object.
-    pub fn not_found(group: &str, resource: &str, name: &str) -> Status {
+    pub(crate) fn not_found(group: &str, resource: &str, name: &str) -> Status {
         let message = format!("{} \"{name}\" not found", qualified(resource, group));
         Status::new(404, "NotFound", message).about(group, resource, name)
     }
 
     /// 409: an object of this name is there.
-    pub fn already_exists(group: &str, resource: &str, name: &str) -> Status {
+    pub(crate) fn already_exists(group: &str, resource: &str, name: &str) -> Status {
         let message = format!("{} \"{name}\" already exists", qualified(resource, group));
         Status::new(409, "AlreadyExists", message).about(group, resource, name)
     }
 
     /// 409: written against an object that changed meanwhile.
-    pub fn conflict(group: &str, resource: &str, name: &str) -> Status {
+    pub(crate) fn conflict(group: &str, resource: &str, name: &str) -> Status {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         Status::conflict_because(group, resource, name, why)
     }
 
     /// 409 for another reason than a change in between.
-    pub fn conflict_because(group: &str, resource: &str, name: &str, why: &str) -> Status {
+    pub(crate) fn conflict_because(group: &str, resource: &str, name: &str, why: &str) -> Status {
         let message = format!(
             "Operation cannot be fulfilled on {} \"{name}\": {why}",
             qualified(resource, group)
@@ -147,7 +138,7 @@ impl Status {
     }
 
     /// 403. `what` is the whole sentence after "is forbidden: ".
-    pub fn forbidden(group: &str, resource: &str, name: &str, what: &str) -> Status {
+    pub(crate) fn forbidden(group: &str, resource: &str, name: &str, what: &str) -> Status {
         let subject = match name {
             "" => qualified(resource, group),
             name => format!("{} \"{name}\"", qualified(resource, group)),
@@ -157,7 +148,7 @@ impl Status {
     }
 
     /// 422: an object that breaks the rules of its kind.
-    pub fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Status {
+    pub(crate) fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Status {
         let each: Vec<String> = causes
             .iter()
             .map(|cause| format!("{}: {}", cause.field, cause.message))
@@ -176,17 +167,17 @@ impl Status {
     }
 
     /// 400.
-    pub fn bad_request(message: impl Into<String>) -> Status {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Status {
         Status::new(400, "BadRequest", message)
     }
 
     /// 401.
-    pub fn unauthorized() -> Status {
+    pub(crate) fn unauthorized() -> Status {
         Status::new(401, "Unauthorized", "Unauthorized")
     }
 
     /// 405.
-    pub fn method_not_allowed() -> Status {
+    pub(crate) fn method_not_allowed() -> Status {
         let message = "the server does not allow this method on the requested resource";
         let mut status = Status::new(405, "MethodNotAllowed", message);
         status.details = json!({});
@@ -194,13 +185,13 @@ impl Status {
     }
 
     /// 410: a watch or list from before what the server still remembers.
-    pub fn too_old(asked: u64, oldest: u64) -> Status {
+    pub(crate) fn too_old(asked: u64, oldest: u64) -> Status {
         let message = format!("too old resource version: {asked} ({oldest})");
         Status::new(410, "Expired", message)
     }
 
     /// The object as sent.
-    pub fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         let mut metadata = json!({});
         if let Some(token) = &self.continue_token {
             metadata["continue"] = Value::from(token.as_str());
@@ -216,7 +207,7 @@ impl Status {
     }
 
     /// Reads a `Status` object; `None` if `value` is something else.
-    pub fn from_value(value: &Value) -> Option<Status> {
+    pub(crate) fn from_value(value: &Value) -> Option<Status> {
         if value["kind"] != "Status" {
             return None;
         }
@@ -249,7 +240,7 @@ impl std::fmt::Display for Status {
 }
 
 /// `deployments.apps`, and plain `pods` in the core group.
-pub fn qualified(resource: &str, group: &str) -> String {
+pub(crate) fn qualified(resource: &str, group: &str) -> String {
     match group {
         "" => resource.to_owned(),
         group => format!("{resource}.{group}"),

@@ -13,3 +13,5 @@ mod recordings;
 mod reports;
 #[path = "sandbox/setup.rs"]
 mod setup;
+#[path = "sandbox/workloads/mod.rs"]
+mod workloads;

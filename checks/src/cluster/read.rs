@@ -1,27 +1,20 @@
-//! Get and list, with the patience that an API server under load needs.
+//! Get and list.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
-use serde::Deserialize;
+use reqwest::{Certificate, Client, ClientBuilder};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::access::Access;
 use super::error::ClusterError;
-use crate::describe::{describe, shorten};
+use super::pages::{Page, Query};
+use super::request::{Answer, Ask, ONE_REQUEST, Patience, Trouble, decode};
+use crate::describe::describe;
+use sieve::Fields;
 
 /// Objects asked for at a time.
 const PAGE: u32 = 500;
-/// A page beyond this is no list of objects worth holding.
-const LARGEST_ANSWER: usize = 128 << 20;
-/// Tries of one request before it counts as failed.
-const TRIES: u32 = 5;
-/// Times a list begins again because its token ran out.
-const RESTARTS: u32 = 3;
-const ONE_REQUEST: Duration = Duration::from_secs(15);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A kind of object as the API addresses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +30,11 @@ impl Resource<'static> {
     pub const PODS: Resource<'static> = Resource {
         group: "api/v1",
         plural: "pods",
+    };
+    /// Namespaces.
+    pub const NAMESPACES: Resource<'static> = Resource {
+        group: "api/v1",
+        plural: "namespaces",
     };
 }
 
@@ -55,29 +53,9 @@ impl std::fmt::Display for Resource<'_> {
 /// A connection to an API server.
 #[derive(Debug, Clone)]
 pub struct Cluster {
-    access: Access,
-    client: Client,
+    pub(super) access: Access,
+    pub(super) client: Client,
     pub(super) until: Option<Instant>,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(default)]
-    metadata: PageMeta,
-    items: Option<Vec<T>>,
-}
-
-#[derive(Default, Deserialize)]
-struct PageMeta {
-    #[serde(default, rename = "continue")]
-    next: Option<String>,
-}
-
-/// An answer that ended a request.
-enum Answer {
-    Ok(Response),
-    /// 410: the continue token ran out.
-    Gone,
 }
 
 impl Cluster {
@@ -196,10 +174,11 @@ impl Cluster {
             verb: "get",
             what,
         };
-        match self.request(url, &ask).await? {
+        let attempt = async || match self.once(&url, &ask, None).await? {
             Answer::Ok(response) => decode(response, &ask).await,
-            Answer::Gone => Err(ClusterError::NotFound(what.to_owned())),
-        }
+            Answer::Gone(_) => Err(Trouble::Lasting(ClusterError::NotFound(what.to_owned()))),
+        };
+        self.patiently(Patience::AFewTries, attempt).await
     }
 
     /// All objects of a kind, in one namespace or in all, that match a label selector.
@@ -228,56 +207,23 @@ impl Cluster {
         namespace: Option<&str>,
         selector: Option<&str>,
     ) -> Result<Vec<T>, ClusterError> {
-        let (what, base) = match namespace {
-            Some(ns) => (
-                format!("list {} in namespace {ns}", resource.plural),
-                self.url(&[resource.group, "namespaces", ns, resource.plural]),
-            ),
-            None => (
-                format!("list {} in all namespaces", resource.plural),
-                self.url(&[resource.group, resource.plural]),
-            ),
-        };
-        let ask = Ask {
+        let query = Query {
             resource,
-            verb: "list",
-            what: &what,
+            namespace,
+            selector,
+            limit: page,
+            fields: Fields::All,
         };
+        let mut pages = self.pages_with(&query, Patience::AFewTries);
         let mut items = Vec::new();
-        let mut next: Option<String> = None;
-        let mut restarts = 0;
-        loop {
-            let mut url = base.clone();
-            {
-                let mut query = url.query_pairs_mut();
-                query.append_pair("limit", &page.to_string());
-                if let Some(selector) = selector {
-                    query.append_pair("labelSelector", selector);
-                }
-                if let Some(token) = &next {
-                    query.append_pair("continue", token);
-                }
-            }
-            match self.request(url, &ask).await? {
-                Answer::Ok(response) => {
-                    let page: Page<T> = decode(response, &ask).await?;
-                    items.extend(page.items.unwrap_or_default());
-                    next = page.metadata.next.filter(|token| !token.is_empty());
-                    if next.is_none() {
-                        return Ok(items);
-                    }
-                }
-                Answer::Gone if next.is_some() && restarts < RESTARTS => {
-                    // What was read belongs to a state that is no longer there.
-                    restarts += 1;
-                    items.clear();
-                    next = None;
-                }
-                Answer::Gone => {
-                    return Err(ask.refused(410, "the list changes faster than it can be read"));
-                }
+        let decode = |json: &[u8]| serde_json::from_slice(json).map(Some);
+        while let Some(page) = pages.next(decode).await? {
+            match page {
+                Page::Items(more) => items.extend(more),
+                Page::Again => items.clear(),
             }
         }
+        Ok(items)
     }
 
     /// The URL of a path, whose segments are encoded; a group holds slashes of its own.
@@ -290,146 +236,4 @@ impl Cluster {
         }
         url
     }
-
-    async fn request(&self, url: Url, ask: &Ask<'_>) -> Result<Answer, ClusterError> {
-        let mut pause = Duration::from_millis(250);
-        for attempt in 1.. {
-            let (error, wait) = match self.send(url.clone()).await? {
-                Ok(response) => match response.status().as_u16() {
-                    200 => return Ok(Answer::Ok(response)),
-                    410 => return Ok(Answer::Gone),
-                    401 => return Err(ClusterError::Unauthorized),
-                    403 => return Err(ask.forbidden()),
-                    404 => return Err(ClusterError::NotFound(ask.what.to_owned())),
-                    status => {
-                        let wait = retry_after(&response);
-                        let error = ask.refused(status, &status_message(response).await);
-                        if status != 429 && status < 500 {
-                            return Err(error);
-                        }
-                        (error, wait)
-                    }
-                },
-                Err(error) => (ClusterError::Unreachable(describe(&error)), None),
-            };
-            let wait = wait.unwrap_or(pause).min(LONGEST_PAUSE);
-            pause *= 2;
-            let late = self
-                .until
-                .is_some_and(|until| Instant::now() + wait >= until);
-            if attempt >= TRIES || late {
-                return Err(error);
-            }
-            tokio::time::sleep(wait).await;
-        }
-        Err(ask.refused(500, ""))
-    }
-
-    async fn send(&self, url: Url) -> Result<Result<Response, reqwest::Error>, ClusterError> {
-        Ok(self.ask(url)?.send().await)
-    }
-
-    /// A request that shows who we are.
-    pub(super) fn ask(&self, url: Url) -> Result<RequestBuilder, ClusterError> {
-        let mut request = self.client.get(url);
-        if let Some(path) = &self.access.token_file {
-            let file = |reason: String| ClusterError::File {
-                path: path.clone(),
-                reason,
-            };
-            let token = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-                .map_err(|_| file("not a token".to_owned()))?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
-        }
-        Ok(request)
-    }
-}
-
-/// What is asked for, for errors.
-struct Ask<'a> {
-    resource: Resource<'a>,
-    verb: &'static str,
-    what: &'a str,
-}
-
-impl Ask<'_> {
-    fn forbidden(&self) -> ClusterError {
-        ClusterError::Forbidden {
-            what: self.what.to_owned(),
-            verb: self.verb,
-            resource: self.resource.to_string(),
-        }
-    }
-
-    fn refused(&self, status: u16, message: &str) -> ClusterError {
-        let message = if message.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", shorten(message, 120))
-        };
-        ClusterError::Refused {
-            what: self.what.to_owned(),
-            status,
-            message,
-        }
-    }
-
-    fn malformed(&self) -> ClusterError {
-        ClusterError::Malformed {
-            what: self.what.to_owned(),
-        }
-    }
-}
-
-async fn decode<T: DeserializeOwned>(response: Response, ask: &Ask<'_>) -> Result<T, ClusterError> {
-    let body = read(response, LARGEST_ANSWER)
-        .await
-        .map_err(|error| match error {
-            Some(error) => ClusterError::Unreachable(describe(&error)),
-            None => ask.malformed(),
-        })?;
-    serde_json::from_slice(&body).map_err(|_| ask.malformed())
-}
-
-/// The body, or `Err(None)` if it is larger than `limit`.
-pub(super) async fn read(
-    mut response: Response,
-    limit: usize,
-) -> Result<Vec<u8>, Option<reqwest::Error>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Some)? {
-        if body.len() + chunk.len() > limit {
-            return Err(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// `message` of a Kubernetes `Status`, if the answer is one.
-async fn status_message(response: Response) -> String {
-    #[derive(Deserialize)]
-    struct Status {
-        message: Option<String>,
-    }
-    let body = read(response, 64 << 10).await.unwrap_or_default();
-    serde_json::from_slice::<Status>(&body)
-        .ok()
-        .and_then(|status| status.message)
-        .unwrap_or_default()
-}
-
-/// API servers give seconds.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse::<u64>()
-        .ok()?;
-    Some(Duration::from_secs(seconds))
 }

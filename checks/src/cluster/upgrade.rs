@@ -10,7 +10,8 @@ use reqwest::header::{
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::error::ClusterError;
-use super::read::{Cluster, read};
+use super::read::Cluster;
+use super::request::read;
 use crate::describe::describe;
 
 /// An explanation is shorter than this.

@@ -254,9 +254,12 @@ fn dns(text: &str) -> Result<Target, BadValue> {
 fn tcp(text: &str) -> Result<Target, BadValue> {
     let wrong = || BadValue::expected("tcp:HOST:PORT, with an IPv6 address in brackets");
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let port = port.trim().parse::<u16>().ok().filter(|port| *port > 0);
-    let host = match Host::parse(host.trim()) {
+    let (host, port) = (host.trim(), port.trim().parse::<u16>().ok());
+    let port = port.filter(|port| *port > 0);
+    let host = match Host::parse(host) {
         Ok(Host::Domain(name)) => name,
+        // Browsers take 10.1 for 10.0.0.1, and 0x7f.1 for an address too: here it is a slip.
+        Ok(Host::Ipv4(address)) if address.to_string() != host => return Err(wrong()),
         Ok(Host::Ipv4(address)) => address.to_string(),
         Ok(Host::Ipv6(address)) => address.to_string(),
         Err(_) => return Err(wrong()),

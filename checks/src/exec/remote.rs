@@ -49,12 +49,15 @@ enum PodResult {
     Gone,
     /// The check cannot get at it, which is not the pod's fault.
     NoAccess(ClusterError),
+    /// The run was over before its turn came, which is not the pod's fault either.
+    Untried,
 }
 
 /// Why an attempt says nothing of the command in a pod.
 enum NoAnswer {
     Gone,
     Access(ClusterError),
+    Late,
 }
 
 /// Runs `command` in the pods that `args` select.
@@ -118,6 +121,9 @@ fn findings(pod: &PodTarget, result: &PodResult) -> Vec<Finding> {
             .map(|failure| pod.finding(failure))
             .collect(),
         PodResult::NoAccess(error) => vec![error.clone().into()],
+        PodResult::Untried => vec![Finding::new(
+            "expected the command to run in every pod before the deadline of the run, some had no turn",
+        )],
     }
 }
 
@@ -180,6 +186,7 @@ impl Remote<'_> {
             Ok(failures) => PodResult::Failed(failures),
             Err(NoAnswer::Gone) => PodResult::Gone,
             Err(NoAnswer::Access(error)) => PodResult::NoAccess(error),
+            Err(NoAnswer::Late) => PodResult::Untried,
         }
     }
 
@@ -193,10 +200,7 @@ impl Remote<'_> {
         let now = Instant::now();
         let limit = now + self.command.timeout;
         let (limit, which) = match self.until {
-            Some(until) if until <= now => {
-                let reason = "expected the command to run before the deadline of the run, its turn did not come";
-                return Ok(Outcome::NotTried(reason.to_owned()).with(output));
-            }
+            Some(until) if until <= now => return Err(NoAnswer::Late),
             Some(until) if until < limit => (until, Limit::Deadline),
             _ => (limit, Limit::Timeout(self.command.timeout)),
         };
@@ -205,6 +209,7 @@ impl Remote<'_> {
         let outcome = match timeout_at(limit.into(), talk).await {
             Ok(outcome) => outcome?,
             Err(_) if started => Outcome::TimedOut(which),
+            Err(_) if which == Limit::Deadline => return Err(NoAnswer::Late),
             Err(_) => Outcome::NotTried(
                 "expected the API server to run a command, it did not answer in time".to_owned(),
             ),

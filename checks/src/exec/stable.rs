@@ -60,7 +60,16 @@ fn separates(c: char) -> bool {
     c.is_whitespace() || c.is_control() || "\"'`()[]{}<>,;=|@#".contains(c)
 }
 
+/// As `date` and logs begin a day (`Sat Nov 21`). May is left out, which begins many a sentence.
+const DAYS: &[&str] = &["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const MONTHS: &[&str] = &[
+    "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
 fn stable_word(word: &str, before: &str) -> String {
+    if DAYS.contains(&word) || MONTHS.contains(&word) {
+        return "<time>".to_owned();
+    }
     if !word.contains(|c: char| c.is_ascii_digit()) && !word.contains("tmp.") && !word.contains('-')
     {
         return word.to_owned();
@@ -224,6 +233,10 @@ mod tests {
             (
                 "[2026/03/21 10:11:12] no answer",
                 "[<time> <time>] no answer",
+            ),
+            (
+                "Sat Nov 21 04:54:58 UTC 2026: no answer",
+                "<time> <time> <n> <time> UTC <n>: no answer",
             ),
             ("gave up after 1m30.5s", "gave up after <time>"),
             ("took 1234ms, limit 500 ms", "took <time>, limit <n> ms"),

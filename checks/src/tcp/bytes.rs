@@ -1,6 +1,7 @@
 //! Bytes as options write them and as findings show them.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -211,8 +212,10 @@ pub(super) fn excerpt(bytes: &[u8], sent: &[u8]) -> String {
     }
     let line = String::from_utf8_lossy(&bytes[..end]);
     let sent = String::from_utf8_lossy(sent);
+    // Protocols put a NUL between words too, and servers repeat words without the quotes around them.
     let secret = |word: &str| {
-        sent.split_whitespace()
+        sent.split(|c: char| c.is_whitespace() || c.is_control())
+            .flat_map(|sent| [sent, sent.trim_matches(['"', '\''])])
             .any(|sent| sent.len() >= 4 && word.contains(sent))
     };
     let mut words = line.split_whitespace();
@@ -232,13 +235,27 @@ pub(super) fn excerpt(bytes: &[u8], sent: &[u8]) -> String {
     }
 }
 
-/// Whether a word holds a time, or five digits or more in a row.
+/// Whether a word holds a time, five digits or more in a row, an id in hexadecimal digits, or an address, which may be
+/// that of the check's own pod.
 fn varies(word: &str) -> bool {
     let bytes = word.as_bytes();
     let clock = bytes.windows(4).any(|w| {
         w[0].is_ascii_digit() && w[1] == b':' && w[2].is_ascii_digit() && w[3].is_ascii_digit()
     });
-    clock || bytes.windows(5).any(|w| w.iter().all(u8::is_ascii_digit))
+    let row = bytes.windows(5).any(|w| w.iter().all(u8::is_ascii_digit));
+    let address = word
+        .split(|c: char| !c.is_ascii_hexdigit() && c != '.' && c != ':')
+        .map(|part| part.trim_end_matches(['.', ':']))
+        .any(|part| {
+            let host = part.rsplit_once(':').map_or(part, |(host, _)| host);
+            part.parse::<IpAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok()
+        });
+    let id = word.split(|c: char| !c.is_ascii_hexdigit()).any(|part| {
+        part.len() >= 8
+            && part.contains(|c: char| c.is_ascii_digit())
+            && part.contains(|c: char| c.is_ascii_alphabetic())
+    });
+    clock || row || address || id
 }
 
 #[cfg(test)]
@@ -334,6 +351,19 @@ mod tests {
                 "\"220 mail ESMTP Postfix …\"",
             ),
             (b"220 mail 03:49:15 12345", "", "\"220 mail … …\""),
+            // The address of the check's pod, another one in each run.
+            (
+                b"554 5.7.1 <unknown[10.1.2.3]>: Client host rejected",
+                "",
+                "\"554 5.7.1 … Client …\"",
+            ),
+            (b"421 10.1.2.3:4711 fd00::1. x::y", "", "\"421 … … x::y\""),
+            (b"220 b9-20a01f3c dead:", "", "\"220 … dead:\""),
+            (
+                b"-ERR no 's3cret' for hunter2",
+                "AUTH \"s3cret\"\0hunter2\0",
+                "\"-ERR no *** for …\"",
+            ),
             (b"+OK <1896.697170952@db>", "", "\"+OK …\""),
             (b"J\0\0\0\x0a8.0.36\0", "", "bytes 4a 00 00 00"),
             (b"N", "", "\"N\""),

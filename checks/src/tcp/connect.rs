@@ -90,12 +90,11 @@ impl Route {
         }
     }
 
-    /// The first connection that can be made to one of `addresses`. All are tried: one after the other with a head start
-    /// each, or `at_once`, which a test that none can be reached needs in order to have looked at all of them.
+    /// The first connection that can be made to one of `addresses`, which are tried one after the other with a head start
+    /// each.
     pub(super) async fn connect(
         &self,
         addresses: &[SocketAddr],
-        at_once: bool,
         limit: Limit,
     ) -> Result<TcpStream, NoConnection> {
         let mut waiting = addresses.iter();
@@ -103,7 +102,7 @@ impl Route {
         let mut failures = Failures::default();
         let race = async {
             loop {
-                let next = if at_once || running.is_empty() {
+                let next = if running.is_empty() {
                     waiting.next()
                 } else {
                     None
@@ -179,13 +178,13 @@ fn cannot_bind(error: &io::Error) -> NoConnection {
 
 /// Why addresses could not be reached, each reason once and in an order that does not depend on which came first.
 #[derive(Debug, Default)]
-struct Failures {
+pub(super) struct Failures {
     unreachable: Vec<String>,
     unable: Vec<String>,
 }
 
 impl Failures {
-    fn add(&mut self, failure: NoConnection) {
+    pub(super) fn add(&mut self, failure: NoConnection) {
         let (list, words) = match failure {
             NoConnection::Unreachable(words) => (&mut self.unreachable, words),
             NoConnection::Unable(words) => (&mut self.unable, words),
@@ -196,7 +195,7 @@ impl Failures {
     }
 
     /// One that was not tried is what matters: the others prove nothing of it.
-    fn together(mut self) -> NoConnection {
+    pub(super) fn together(mut self) -> NoConnection {
         let unable = !self.unable.is_empty();
         self.unable.append(&mut self.unreachable);
         self.unable.sort();
@@ -235,15 +234,10 @@ mod tests {
             SocketAddr::new("127.0.0.9".parse().unwrap(), port),
             listener.local_addr().unwrap(),
         ];
-        for at_once in [false, true] {
-            let stream = route(None)
-                .connect(&addresses, at_once, limit())
-                .await
-                .unwrap();
-            assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
-        }
+        let stream = route(None).connect(&addresses, limit()).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
         let refused = route(None)
-            .connect(&addresses[..1], true, limit())
+            .connect(&addresses[..1], limit())
             .await
             .unwrap_err();
         assert_eq!(
@@ -257,7 +251,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let _stream = route(Some("127.0.0.5"))
-            .connect(&[address], false, limit())
+            .connect(&[address], limit())
             .await
             .unwrap();
         assert_eq!(
@@ -265,7 +259,7 @@ mod tests {
             "127.0.0.5"
         );
         let foreign = route(Some("192.0.2.1"))
-            .connect(&[address], false, limit())
+            .connect(&[address], limit())
             .await
             .unwrap_err();
         assert_eq!(

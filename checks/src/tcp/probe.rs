@@ -1,16 +1,18 @@
 //! One try of one target, and what it means.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connect::{NoConnection, Route};
+use super::connect::{Failures, NoConnection, Route};
 use super::dialogue::{Dialogue, Step};
 use super::grpc::{self, Question};
 use super::limit::{Failure, Limit};
@@ -27,6 +29,8 @@ const SECOND_THOUGHTS: Duration = Duration::from_secs(1);
 
 /// A drop cannot be told from a delay in less.
 const SHORTEST_LOOK: Duration = Duration::from_secs(1);
+
+const HANDSHAKE: &str = "a TLS handshake";
 
 /// What is done with every target.
 #[derive(Debug)]
@@ -52,25 +56,43 @@ enum Outcome {
     Answered(Result<(), Failure>),
 }
 
+impl From<NoConnection> for Outcome {
+    fn from(error: NoConnection) -> Outcome {
+        Outcome::NoConnection(error)
+    }
+}
+
 impl Prober {
-    /// Tries `target` once.
-    pub(super) async fn probe(&self, target: &Target, limit: Limit) -> Result<(), Failure> {
+    /// Whether a try within `limit` can find anything.
+    pub(super) fn has_time(&self, limit: Limit) -> bool {
         let needed = match self.must_fail {
             true => SHORTEST_LOOK,
             false => Duration::ZERO,
         };
-        if limit.is_cut() && limit.left() <= needed {
-            return Err(Failure::new(
-                "time to try it",
-                "none left before the run's deadline",
-            ));
+        !limit.is_cut() || limit.left() > needed
+    }
+
+    /// Tries `target` once.
+    pub(super) async fn probe(&self, target: &Target, limit: Limit) -> Result<(), Failure> {
+        if self.speaks_tls(target) {
+            // Trust or names that cannot be used say nothing of the target, whatever is expected of it.
+            self.tls_client(target, &[])?;
         }
-        let outcome = self.look(target, limit).await;
+        let addresses = match (self.route.addresses(target, limit).await, self.must_fail) {
+            (Ok(addresses), _) => addresses,
+            (Err(error), false) => return must_pass(error.into(), target.scheme),
+            (Err(error), true) => return must_fail(error.into(), self.waits_for_answer(target)),
+        };
         if self.must_fail {
-            must_fail(outcome, self.waits_for_answer(target))
+            self.none_of(&addresses, target, limit).await
         } else {
-            must_pass(outcome, target.scheme)
+            must_pass(self.look(&addresses, target, limit).await, target.scheme)
         }
+    }
+
+    fn speaks_tls(&self, target: &Target) -> bool {
+        let later = self.starttls.is_some() || self.dialogue.tls().is_some();
+        target.scheme.is_tls() || later
     }
 
     /// Whether a connection alone proves nothing, because more was asked for.
@@ -78,15 +100,32 @@ impl Prober {
         target.scheme != Scheme::Tcp || self.starttls.is_some() || !self.dialogue.is_empty()
     }
 
-    async fn look(&self, target: &Target, limit: Limit) -> Outcome {
-        let addresses = match self.route.addresses(target, limit).await {
-            Ok(addresses) => addresses,
-            Err(error) => return Outcome::NoConnection(error),
-        };
-        if target.scheme == Scheme::Udp {
-            return self.datagrams(&addresses, limit).await;
+    /// Looks at every address by itself and at the same time: that one of them keeps silent proves nothing of the others.
+    async fn none_of(
+        &self,
+        addresses: &[SocketAddr],
+        target: &Target,
+        limit: Limit,
+    ) -> Result<(), Failure> {
+        let waits = self.waits_for_answer(target);
+        let looks = addresses
+            .iter()
+            .map(|address| self.look(std::slice::from_ref(address), target, limit));
+        let mut failures = Failures::default();
+        for outcome in join_all(looks).await {
+            match outcome {
+                Outcome::NoConnection(error) => failures.add(error),
+                reached => must_fail(reached, waits)?,
+            }
         }
-        let stream = match self.route.connect(&addresses, self.must_fail, limit).await {
+        must_fail(failures.together().into(), waits)
+    }
+
+    async fn look(&self, addresses: &[SocketAddr], target: &Target, limit: Limit) -> Outcome {
+        if target.scheme == Scheme::Udp {
+            return self.datagrams(addresses, limit).await;
+        }
+        let stream = match self.route.connect(addresses, limit).await {
             Ok(stream) => stream,
             Err(error) => return Outcome::NoConnection(error),
         };
@@ -102,31 +141,21 @@ impl Prober {
         }
     }
 
-    /// Asks every address: at once if none may answer, else one after the other until one does.
-    async fn datagrams(&self, addresses: &[std::net::SocketAddr], limit: Limit) -> Outcome {
-        let ask = async |address, limit| match self.route.datagrams(address).await {
-            Ok(socket) => udp::follow(&socket, self.dialogue.plain(), limit).await,
-            Err(error) => Heard::Nobody(error),
-        };
-        let mut silence = None;
-        if self.must_fail {
-            for heard in join_all(addresses.iter().map(|address| ask(*address, limit))).await {
-                match heard {
-                    Heard::Answer(result) => return Outcome::Answered(result),
-                    Heard::Nobody(error @ NoConnection::Unable(_)) => silence = Some(error),
-                    Heard::Nobody(error) => silence = silence.or(Some(error)),
-                }
-            }
-        } else {
-            for (index, address) in addresses.iter().enumerate() {
-                let share = limit.left() / (addresses.len() - index) as u32;
-                match ask(*address, limit.at_most(share)).await {
-                    Heard::Answer(result) => return Outcome::Answered(result),
-                    Heard::Nobody(error) => silence = Some(error),
-                }
+    /// Asks one address after the other until one answers.
+    async fn datagrams(&self, addresses: &[SocketAddr], limit: Limit) -> Outcome {
+        let mut failures = Failures::default();
+        for (index, address) in addresses.iter().enumerate() {
+            let share = limit.at_most(limit.left() / (addresses.len() - index) as u32);
+            let heard = match self.route.datagrams(*address).await {
+                Ok(socket) => udp::follow(&socket, self.dialogue.plain(), share).await,
+                Err(error) => Heard::Nobody(error),
+            };
+            match heard {
+                Heard::Answer(result) => return Outcome::Answered(result),
+                Heard::Nobody(error) => failures.add(error),
             }
         }
-        Outcome::NoConnection(silence.unwrap_or(NoConnection::Unable("no address".to_owned())))
+        Outcome::NoConnection(failures.together())
     }
 
     async fn session<S: Wire>(
@@ -184,21 +213,8 @@ impl Prober {
         alpn: &[&[u8]],
         limit: Limit,
     ) -> Result<TlsStream<S>, Failure> {
-        let failed = |seen: String| Failure::new("a TLS handshake", seen);
-        let log = ChainLog::default();
-        let alpn = alpn.iter().map(|name| name.to_vec()).collect();
-        let config = self.tls.client_config(Purpose {
-            alpn,
-            own: true,
-            log: log.clone(),
-        });
-        let config = config.map_err(|error| failed(error.to_string()))?;
-        let name = self.server_name(target).ok_or_else(|| {
-            failed(format!(
-                "the host {}, which no certificate can be for: set TLS_SERVER_NAME",
-                target.host
-            ))
-        })?;
+        let failed = |seen: String| Failure::new(HANDSHAKE, seen);
+        let (config, name, log) = self.tls_client(target, alpn)?;
         let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let stream = match limit.run(handshake).await {
             Some(Ok(stream)) => stream,
@@ -209,6 +225,29 @@ impl Prober {
             Some(expiring) => Err(self.runs_out(expiring)),
             None => Ok(stream),
         }
+    }
+
+    /// What a handshake needs.
+    fn tls_client(
+        &self,
+        target: &Target,
+        alpn: &[&[u8]],
+    ) -> Result<(ClientConfig, ServerName<'static>, ChainLog), Failure> {
+        let failed = |seen: String| Failure::new(HANDSHAKE, seen);
+        let log = ChainLog::default();
+        let config = self.tls.client_config(Purpose {
+            alpn: alpn.iter().map(|name| name.to_vec()).collect(),
+            own: true,
+            log: log.clone(),
+        });
+        let config = config.map_err(|error| failed(error.to_string()))?;
+        let name = self.server_name(target).ok_or_else(|| {
+            failed(format!(
+                "the host {}, which no certificate can be for: set TLS_SERVER_NAME",
+                target.host
+            ))
+        })?;
+        Ok((config, name, log))
     }
 
     fn server_name(&self, target: &Target) -> Option<ServerName<'static>> {
@@ -261,9 +300,7 @@ impl Prober {
             stream.read(&mut bytes).await
         };
         match limit.at_most(SECOND_THOUGHTS).run(farewell).await {
-            Some(Err(error)) if is_alert(&error) => {
-                Err(Failure::new("a TLS handshake", describe(&error)))
-            }
+            Some(Err(error)) if is_alert(&error) => Err(Failure::new(HANDSHAKE, describe(&error))),
             _ => Ok(()),
         }
     }
@@ -312,7 +349,42 @@ fn must_fail(outcome: Outcome, waits: bool) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use clap::{Args, FromArgMatches};
+
     use super::*;
+    use crate::tcp::args::TcpArgs;
+
+    #[tokio::test]
+    async fn a_negative_test_hears_every_address() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let speaking = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+        let addresses = [&silent, &speaking].map(|listener| listener.local_addr().unwrap());
+        let speaker = std::thread::spawn(move || {
+            let (mut stream, _) = speaking.accept().unwrap();
+            stream.write_all(b"SSH-2.0-x\r\n").unwrap();
+            stream
+        });
+        let matches = TcpArgs::augment_args(clap::Command::new("tcp-check")).get_matches_from([
+            "tcp-check",
+            "--connection-target=db:22",
+            "--connection-target-unreachable",
+            "--expect-banner=^SSH-",
+        ]);
+        let args = TcpArgs::from_arg_matches(&matches).unwrap();
+        let prober = crate::tcp::plan::prober(&args).unwrap();
+        let target = "db:22".parse().unwrap();
+        let limit = Limit::new(Duration::from_secs(2), None);
+        let reached = prober.none_of(&addresses, &target, limit).await;
+        assert_eq!(
+            reached.unwrap_err().to_string(),
+            "expected no answer, seen one (CONNECTION_TARGET_UNREACHABLE is set)"
+        );
+        drop(speaker.join().unwrap());
+        let silent = prober.none_of(&addresses[..1], &target, limit).await;
+        assert_eq!(silent, Ok(()));
+    }
 
     #[test]
     fn a_negative_test_passes_only_if_nothing_could_be_reached() {

@@ -89,6 +89,12 @@ fn config(server: &str) -> String {
     format!("{config:#}\n")
 }
 
+/// The path as the API server is to see it. Anything but a path would be taken for more of its host and port.
+fn behind_door<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix)
+        .filter(|path| path.starts_with('/'))
+}
+
 /// Passes one request on, and its answer back as it comes: a watch answers for minutes.
 async fn pass(
     State(behind): State<Arc<Behind>>,
@@ -99,7 +105,7 @@ async fn pass(
 ) -> Response {
     let Some(path) = uri
         .path_and_query()
-        .and_then(|path| path.as_str().strip_prefix(&behind.prefix))
+        .and_then(|path| behind_door(path.as_str(), &behind.prefix))
     else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -128,4 +134,23 @@ async fn pass(
         response.headers_mut().insert(header::CONTENT_TYPE, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_paths_get_through() {
+        for (path, behind) in [
+            ("/key/api/v1?watch=1", Some("/api/v1?watch=1")),
+            ("/key/", Some("/")),
+            ("/key", None),
+            ("/key@example.org/", None),
+            ("/key0/", None),
+            ("/api", None),
+        ] {
+            assert_eq!(behind_door(path, "/key"), behind, "{path}");
+        }
+    }
 }

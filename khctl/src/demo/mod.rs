@@ -75,7 +75,7 @@ async fn perform(cluster: &Cluster, keep: bool, signals: &mut Signals) -> anyhow
             return Ok(Ended::Interrupted);
         }
     }
-    show.summary();
+    show.summary()?;
     if keep {
         let door = show.invite().await?;
         tokio::select! {

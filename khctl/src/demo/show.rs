@@ -59,15 +59,15 @@ impl<'a> Show<'a> {
                 "a cluster in this process: API server {}",
                 self.cluster.api().url()
             ),
-        );
+        )?;
         self.note(
             Source::V2,
-            &format!("Kuberhealthy v2: status page {v2}/  metrics {v2}/metrics"),
-        );
+            &format!("Kuberhealthy v2: status page {v2}/, /metrics"),
+        )?;
         self.note(
             Source::V3,
-            &format!("Kuberhealthy v3: status page {v3}/json  metrics {v3}/metrics"),
-        );
+            &format!("Kuberhealthy v3: status page {v3}/json, /metrics"),
+        )?;
 
         scene::create_web(self.cluster.api(), self.cluster.service_address())
             .await
@@ -84,11 +84,14 @@ impl<'a> Show<'a> {
         self.note(
             Source::Web,
             &format!("Service {NAMESPACE}/{} answers at {service}", scene::WEB),
-        );
+        )?;
         scene::create_checks(self.cluster.api(), &service)
             .await
             .context("cannot create the checks")?;
-        self.note(Source::Demo, "http-check starts as KuberhealthyCheck (v2, asks the Service) and HealthCheck (v3, asks each pod)");
+        self.note(
+            Source::Demo,
+            "http-check starts: v2 asks the Service, v3 asks each pod",
+        )?;
 
         self.chapter().await?;
         self.set_web(Health::Broken).await?;
@@ -104,18 +107,18 @@ impl<'a> Show<'a> {
                 let changed = self.story.tally(source).last != Some(result.ok);
                 self.story.run_ended(source, &result);
                 if changed {
-                    self.say_run(source, &result);
+                    self.say_run(source, &result)?;
                 }
             }
         }
     }
 
     /// Prints the table of what happened.
-    pub(super) fn summary(&self) {
-        print(&format!(
+    pub(super) fn summary(&self) -> anyhow::Result<()> {
+        write(&format!(
             "\n{}\n",
             summary::table(&self.story).render(stdout_width(), self.style)
-        ));
+        ))
     }
 
     /// Opens the door for kubectl and says how to look around.
@@ -123,20 +126,22 @@ impl<'a> Show<'a> {
         let door = Door::open(self.cluster, self.remote.client()).await?;
         let kubectl = format!("kubectl --kubeconfig {}", door.kubeconfig().display());
         let pod = self.culprit();
-        print(&format!(
+        write(&format!(
             "Everything keeps running until Ctrl-C. In another terminal:\n\
              \x20 {kubectl} get khstates,healthchecks,pods -A\n\
              \x20 {kubectl} get healthchecks -A -w\n\
+             \x20 {kubectl} proxy --append-server-path      (then checks with KUBE_API_URL=http://127.0.0.1:8001)\n\
              \x20 curl {}/json\n\
              \x20 curl -X POST http://{pod}/control/break      (and .../control/heal)\n\n",
             self.cluster.v3_url(),
-        ));
+        ))?;
         Ok(door)
     }
 
     /// The user has had enough.
     pub(super) fn interrupted(&self) {
-        self.note(Source::Demo, "ends; nothing is left behind");
+        // Nobody may be left to read it.
+        let _ = self.note(Source::Demo, "ends; nothing is left behind");
     }
 
     /// Waits until both checks did what the chapter expects, then turns the page.
@@ -145,7 +150,7 @@ impl<'a> Show<'a> {
             loop {
                 if let Some((source, result)) = self.next_run().await? {
                     let over = self.story.run_ended(source, &result);
-                    self.say_run(source, &result);
+                    self.say_run(source, &result)?;
                     if over {
                         return anyhow::Ok(());
                     }
@@ -162,7 +167,7 @@ impl<'a> Show<'a> {
                 Source::Demo,
                 Mark::Good,
                 "both checks saw the failure and the recovery",
-            );
+            )?;
         }
         Ok(())
     }
@@ -211,7 +216,7 @@ impl<'a> Show<'a> {
                     self.note(
                         Source::Web,
                         &format!("pod {NAMESPACE}/{name} runs and answers at http://{address}/"),
-                    );
+                    )?;
                     self.pods.insert(name.to_owned(), address);
                 }
                 _ => {}
@@ -231,8 +236,7 @@ impl<'a> Show<'a> {
             Health::Well => (Mark::Good, "heals: it answers 200 again"),
             Health::Broken => (Mark::Bad, "breaks: it answers 503 Service Unavailable"),
         };
-        self.say(Source::Web, mark, &format!("{pod} {words}"));
-        Ok(())
+        self.say(Source::Web, mark, &format!("{pod} {words}"))
     }
 
     /// Address of the pod that breaks; empty before it runs.
@@ -243,11 +247,11 @@ impl<'a> Show<'a> {
             .unwrap_or_default()
     }
 
-    fn note(&self, source: Source, text: &str) {
-        self.say(source, Mark::Plain, text);
+    fn note(&self, source: Source, text: &str) -> anyhow::Result<()> {
+        self.say(source, Mark::Plain, text)
     }
 
-    fn say_run(&self, source: Source, result: &RunResult) {
+    fn say_run(&self, source: Source, result: &RunResult) -> anyhow::Result<()> {
         let (mark, text) = if result.ok {
             (Mark::Good, "http-check passed".to_owned())
         } else {
@@ -256,11 +260,16 @@ impl<'a> Show<'a> {
                 format!("http-check FAILED: {}", result.errors.join("; ")),
             )
         };
-        self.say(source, mark, &text);
+        self.say(source, mark, &text)
     }
 
-    fn say(&self, source: Source, mark: Mark, text: &str) {
+    fn say(&self, source: Source, mark: Mark, text: &str) -> anyhow::Result<()> {
         let line = line(self.start.elapsed(), source, mark, text, self.style);
-        print(&format!("{line}\n"));
+        write(&format!("{line}\n"))
     }
+}
+
+/// Writes a part of the story. The error ends it: what nobody reads is not told on.
+fn write(text: &str) -> anyhow::Result<()> {
+    print(text).context("cannot write to standard output")
 }

@@ -15,7 +15,7 @@ use super::progress::{FRAME, Progress};
 use super::verdict::{Outcome, Verdict};
 use crate::cluster::{self, Cluster, own_image};
 use crate::signals::Signals;
-use crate::style::{Style, printable, stderr_width};
+use crate::style::{Style, complain, printable, stderr_width};
 use crate::watch::{HEALTH_CHECKS, PODS, STATES, Watches};
 
 /// How many times as fast as in production Kuberhealthy's own polls go: 5 s become 100 ms.
@@ -160,7 +160,7 @@ impl<'a> Engine<'a> {
             };
             for container in &pod.containers {
                 for line in cluster.logs(&check.namespace, &pod.name, container) {
-                    eprintln!("{} {container}: {}", label(check), printable(&line));
+                    complain(&format!("{} {container}: {}", label(check), line));
                 }
             }
         }

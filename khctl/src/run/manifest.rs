@@ -79,6 +79,17 @@ pub(crate) struct CheckDocument {
     pub(crate) object: Value,
 }
 
+impl CheckDocument {
+    /// The policy under which a container that has ended is started again; `None` if none is. v2 sets `Never` itself,
+    /// v3 passes on what the document says, where nothing means `Always`.
+    pub(crate) fn restarts(&self) -> Option<&str> {
+        let policy = self.object.pointer(self.line.pod_pointer())?["restartPolicy"]
+            .as_str()
+            .unwrap_or("Always");
+        (self.line == Line::V3 && policy != "Never").then_some(policy)
+    }
+}
+
 /// Everything that was read.
 #[derive(Debug, Default)]
 pub(crate) struct Manifest {
@@ -152,15 +163,16 @@ pub(crate) fn read(file: &str, text: &[u8], manifest: &mut Manifest, problems: &
         return;
     }
     if manifest.checks.len() == found && problems.len() == failed {
+        kinds.sort();
         kinds.dedup();
         let fault = Fault {
             at: Default::default(),
             path: String::new(),
             expected: "at least one KuberhealthyCheck or HealthCheck".to_owned(),
-            found: if kinds.is_empty() {
-                "an empty file".to_owned()
-            } else {
-                kinds.join(", ")
+            found: match (kinds.is_empty(), documents.is_empty()) {
+                (true, true) => "an empty file".to_owned(),
+                (true, false) => "a List without items".to_owned(),
+                (false, _) => kinds.join(", "),
             },
         };
         problems.push(problem(None, Ok(fault)));

@@ -71,6 +71,23 @@ fn a_list_stands_for_its_items() {
 }
 
 #[test]
+fn only_v3_restarts_containers_unless_told_not_to() {
+    for (manifest, restarts) in [
+        (GOOD_V2.to_owned(), None),
+        (GOOD_V3.to_owned(), None),
+        (GOOD_V3.replace("Never", "OnFailure"), Some("OnFailure")),
+        (
+            GOOD_V3.replace("restartPolicy: Never", "x: y"),
+            Some("Always"),
+        ),
+    ] {
+        let (read, problems) = read_one(&manifest);
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(read.checks[0].restarts(), restarts, "{manifest}");
+    }
+}
+
+#[test]
 fn what_cannot_be_used_says_where_and_why() {
     let v2 = |from: &str, to: &str| {
         assert!(GOOD_V2.contains(from), "{from}");
@@ -88,6 +105,10 @@ fn what_cannot_be_used_says_where_and_why() {
         (
             "# only a comment\n".into(),
             "web.yaml: expected at least one KuberhealthyCheck or HealthCheck, found an empty file",
+        ),
+        (
+            "apiVersion: v1\nkind: List\nitems: []\n".into(),
+            "web.yaml: expected at least one KuberhealthyCheck or HealthCheck, found a List without items",
         ),
         (
             "apiVersion: v1\nkind: Service\n".into(),

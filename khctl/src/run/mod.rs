@@ -21,17 +21,19 @@ mod yaml;
 use std::io::Read;
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use crate::args::variable;
 use crate::signals::{INTERRUPTED, Signals};
-use crate::style::{Style, print, stdout_width};
+use crate::style::{Style, complain, is_unread, print, stdout_width};
 use engine::Engine;
 use image::Known;
 use manifest::Manifest;
 use output::Format;
 use prepare::Surroundings;
 
-/// The largest file that is read: more than any manifest, less than the machine's memory.
-const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// As much of a file as is read: enough to see that it is too large.
+const MAX_READ: u64 = yaml::MAX_BYTES as u64 + 1;
 
 /// `khctl run`.
 #[derive(Debug, clap::Args)]
@@ -56,7 +58,18 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     };
     for (kind, count) in &manifest.others {
-        eprintln!("khctl run: note: {count} {kind} left out: only checks are run");
+        complain(&format!(
+            "khctl run: note: {count} {kind} left out: only checks are run"
+        ));
+    }
+    for check in &manifest.checks {
+        if let Some(policy) = check.restarts() {
+            complain(&format!(
+                "khctl run: note: {}: restartPolicy is {policy}, so what ends without a report is started again until \
+                 the time-out; Never shows at once why it ended",
+                check.id()
+            ));
+        }
     }
     let known: Vec<Known> = checks::CHECKS
         .iter()
@@ -74,11 +87,15 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let engine = Engine::new(&manifest.checks);
     let Some(outcomes) = engine.run(&around, args.logs, &mut signals).await? else {
-        eprintln!("khctl run: interrupted");
+        complain("khctl run: interrupted");
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let text = output::render(&outcomes, args.output, stdout_width(), Style::stdout());
-    print(&text);
+    match print(&text) {
+        // Whoever reads only the start still wants the exit code.
+        Err(error) if !is_unread(&error) => return Err(error).context("cannot write the verdicts"),
+        _ => {}
+    }
     Ok(ExitCode::from(u8::from(
         !outcomes.iter().all(verdict::Outcome::passed),
     )))
@@ -94,16 +111,18 @@ fn read_files(files: &[String]) -> Option<Manifest> {
             Ok((name, text)) => manifest::read(name, &text, &mut manifest, &mut problems),
             Err(error) => {
                 readable = false;
-                eprintln!("khctl run: {file}: expected a file that can be read, found: {error}");
+                complain(&format!(
+                    "khctl run: {file}: expected a file that can be read, found: {error}"
+                ));
             }
         }
     }
     for problem in &problems {
-        eprintln!("khctl run: {problem}");
+        complain(&format!("khctl run: {problem}"));
     }
     if readable && problems.is_empty() && manifest.checks.is_empty() {
-        eprintln!(
-            "khctl run: expected at least one KuberhealthyCheck or HealthCheck in the files given, found none"
+        complain(
+            "khctl run: expected at least one KuberhealthyCheck or HealthCheck in the files given, found none",
         );
         return None;
     }
@@ -115,12 +134,12 @@ fn read_file(file: &str) -> std::io::Result<(&str, Vec<u8>)> {
     if file == "-" {
         std::io::stdin()
             .lock()
-            .take(MAX_FILE + 1)
+            .take(MAX_READ)
             .read_to_end(&mut text)?;
         return Ok(("standard input", text));
     }
     std::fs::File::open(file)?
-        .take(MAX_FILE + 1)
+        .take(MAX_READ)
         .read_to_end(&mut text)?;
     Ok((file, text))
 }

@@ -6,8 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Number, Value};
 use serde_saphyr::Spanned;
 
-/// A manifest larger than this is not one; etcd takes no object above 1.5 MiB.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// A file larger than this is no manifest; etcd takes no object above 1.5 MiB.
+pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Line and column, both counted from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -46,6 +46,16 @@ fn the_demo_tells_its_story_and_ends_well() {
 }
 
 #[test]
+fn a_demo_that_nobody_reads_any_more_ends() {
+    let mut child = khctl(&["demo", "--keep"]).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    drop(out);
+    let ran = finish(child);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), ""), "{ran:?}");
+}
+
+#[test]
 fn a_demo_that_is_kept_can_be_looked_into_and_leaves_nothing_behind() {
     let mut child = khctl(&["demo", "--keep"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

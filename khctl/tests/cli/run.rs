@@ -270,6 +270,37 @@ fn unusable_manifests_say_where_and_why() {
 }
 
 #[test]
+fn verdicts_that_cannot_be_written_are_no_success() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("http://{}/", web("200 OK"));
+    let file = write(&directory, "good.yaml", &v2("web", &url));
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let child = khctl(&["run", &file, "-o", "junit"])
+        .stdout(full)
+        .spawn()
+        .unwrap();
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("cannot write the verdicts"), "{ran:?}");
+}
+
+#[test]
+fn readers_that_went_away_change_no_verdict() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("http://{}/", web("200 OK"));
+    let file = write(&directory, "good.yaml", &v2("web", &url));
+    let mut child = khctl(&["run", "--logs", &file]).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(finish(child).code, Some(0));
+    let mut child = khctl(&["run", "/nowhere/x.yaml"]).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(finish(child).code, Some(2));
+}
+
+#[test]
 fn ctrl_c_stops_every_process() {
     let directory = tempfile::tempdir().unwrap();
     let pid_file = directory.path().join("pid");

@@ -16,10 +16,10 @@ use crate::store::{Key, Transaction};
 /// What a DELETE asks for; the query's parameters win over the body's.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
-    grace: Option<u64>,
+    pub(crate) grace: Option<u64>,
     uid: Option<String>,
     resource_version: Option<String>,
-    dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 impl Options {
@@ -183,6 +183,16 @@ fn grace_period(key: &Key, object: &Value, asked: Option<u64>) -> u64 {
             .as_u64()
             .unwrap_or(30)
     })
+}
+
+/// Removes an object whose deletion was asked for and that nothing of its own holds back: a namespace only once it is
+/// empty.
+pub(crate) fn finish(shared: &Shared, tx: &mut Transaction<'_>, key: &Key) {
+    if *key == kinds::namespace_key(&key.name) {
+        remove_if_empty(tx, &key.name);
+    } else {
+        remove(shared, tx, key);
+    }
 }
 
 /// Removes an object and whatever cannot be without it.

@@ -29,6 +29,9 @@ struct Subresource {
 
 /// Subresources served for a version of a kind.
 fn subresources(resource: &Resource, version: &Version) -> Vec<Subresource> {
+    let speaks = |group: &str, version: &str, kind: &str| {
+        (group.to_owned(), version.to_owned(), kind.to_owned())
+    };
     let mut found = Vec::new();
     if version.status {
         found.push(Subresource {
@@ -41,11 +44,23 @@ fn subresources(resource: &Resource, version: &Version) -> Vec<Subresource> {
             ),
         });
     }
+    if version.scale && !resource.custom {
+        found.push(Subresource {
+            name: "scale",
+            verbs: &["get", "patch", "update"],
+            speaks: speaks("autoscaling", "v1", "Scale"),
+        });
+    }
     if resource.group().is_empty() && resource.plural() == "pods" {
         found.push(Subresource {
             name: "binding",
             verbs: &["create"],
-            speaks: (String::new(), "v1".to_owned(), "Binding".to_owned()),
+            speaks: speaks("", "v1", "Binding"),
+        });
+        found.push(Subresource {
+            name: "eviction",
+            verbs: &["create"],
+            speaks: speaks("policy", "v1", "Eviction"),
         });
     }
     found

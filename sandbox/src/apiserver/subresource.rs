@@ -20,6 +20,7 @@ impl Call<'_> {
         body: impl FnOnce() -> Result<Value, Status>,
     ) -> Result<Response, Status> {
         let pod = self.resource.group().is_empty() && self.resource.plural() == "pods";
+        let scale = self.version.scale && !self.resource.custom;
         match (name, verb) {
             ("status", "get") if self.version.status => {
                 Ok(respond::json(StatusCode::OK, &self.shown(&*self.read()?)))
@@ -29,9 +30,17 @@ impl Call<'_> {
                 let kind = Kind::of(content_type, &self.resource)?;
                 self.patch(Part::Status, kind, &body()?)
             }
+            ("scale", "get") if scale => self.scale(),
+            ("scale", "update") if scale => self.replace_scale(&body()?),
+            ("scale", "patch") if scale => {
+                let kind = Kind::of(content_type, &self.resource)?;
+                self.patch_scale(kind, &body()?)
+            }
             ("binding", "create") if pod => self.bind(&body()?),
+            ("eviction", "create") if pod => self.evict(&body()?),
             ("status", _) if self.version.status => Err(Status::method_not_allowed()),
-            ("binding", _) if pod => Err(Status::method_not_allowed()),
+            ("scale", _) if scale => Err(Status::method_not_allowed()),
+            ("binding" | "eviction", _) if pod => Err(Status::method_not_allowed()),
             _ => Ok(respond::unknown_path()),
         }
     }

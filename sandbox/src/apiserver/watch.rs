@@ -57,10 +57,22 @@ impl Call<'_> {
         };
         let bookmarks = self.query.flag("allowWatchBookmarks");
         let asked = self.version_asked()?;
+        let given = self.query.get("sendInitialEvents");
         let initial = self.query.flag("sendInitialEvents");
-        if initial && self.query.get("resourceVersionMatch") != Some("NotOlderThan") {
-            let message = "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: \
-                           sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        let matching = self.query.get("resourceVersionMatch");
+        let forbidden = match (given, matching) {
+            (Some(_), Some("NotOlderThan")) | (None, None) => None,
+            (Some(_), _) => {
+                Some("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+            }
+            (None, Some(_)) => Some(
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            ),
+        };
+        if let Some(why) = forbidden {
+            let message = format!(
+                "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: {why}"
+            );
             return Err(Status::new(422, "Invalid", message));
         }
         let every = self.shared.options.bookmark_every;
@@ -79,8 +91,10 @@ impl Call<'_> {
             bookmark: bookmarks.then(|| Instant::now() + every),
             over: false,
         };
-        if initial || asked == 0 {
+        if initial || (asked == 0 && given.is_none()) {
             watcher.begin(initial && bookmarks);
+        } else if asked == 0 {
+            watcher.seen = self.shared.store.version();
         }
         let stream = futures::stream::unfold(watcher, |mut watcher| async move {
             let line = watcher.next().await?;

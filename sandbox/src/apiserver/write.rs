@@ -85,7 +85,7 @@ impl Call<'_> {
         Ok(respond::json(code, &self.shown(&stored)))
     }
 
-    fn update_in(
+    pub(crate) fn update_in(
         &self,
         tx: &mut Transaction<'_>,
         key: &Key,
@@ -117,7 +117,7 @@ impl Call<'_> {
             kinds::stored(self.shared, key, &stored);
         }
         if meta::released(&stored) {
-            super::delete::remove(self.shared, tx, key);
+            super::delete::finish(self.shared, tx, key);
         }
         Ok(stored)
     }

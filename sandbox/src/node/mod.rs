@@ -25,6 +25,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 pub use addresses::PodNetwork;
 pub use images::{Image, Images};
@@ -42,6 +43,8 @@ const HOST_IP: &str = "127.0.0.1";
 const VANISHED_GRACE: Duration = Duration::from_secs(1);
 /// How long a stop waits for killed processes to be reaped.
 const STOP: Duration = Duration::from_secs(5);
+/// Pause before the pods that could not be bound are tried again.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// What the parts of a node share.
 struct Shared {
@@ -116,6 +119,7 @@ impl Node {
             addresses: Addresses::new(network),
             orders: HashMap::new(),
             pods: JoinSet::new(),
+            unbound: HashMap::new(),
         };
         let task = tokio::spawn(agent.run(stopped));
         Ok(Node {
@@ -203,21 +207,44 @@ struct Agent {
     /// By uid.
     orders: HashMap<String, watch::Sender<Order>>,
     pods: JoinSet<()>,
+    /// Pods that could not be bound, by uid.
+    unbound: HashMap<String, Value>,
 }
 
 impl Agent {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+        tokio::select! {
+            () = self.follow() => {}
+            // Told to stop by the sender being dropped.
+            _ = &mut stopped => {}
+        }
+        for order in self.orders.values() {
+            order.send_replace(Order::End(Ending::Kill));
+        }
+        let reaped = async { while self.pods.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(STOP, reaped).await;
+    }
+
+    /// For ever.
+    async fn follow(&mut self) {
         let mut informer = Informer::start(&self.shared.api, "/api/v1/pods");
+        let mut retries = tokio::time::interval(RETRY);
+        retries.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let change = tokio::select! {
                 change = informer.next() => change,
-                // Told to stop by the sender being dropped.
-                _ = &mut stopped => break,
                 Some(_) = self.pods.join_next() => continue,
+                _ = retries.tick(), if !self.unbound.is_empty() => {
+                    for (_, pod) in std::mem::take(&mut self.unbound) {
+                        self.bind(pod).await;
+                    }
+                    continue;
+                }
             };
             match change {
                 Change::Applied { new, .. } => self.applied(new).await,
                 Change::Deleted(old) => {
+                    self.unbound.remove(uid(&old));
                     if let Some(order) = self.orders.remove(uid(&old)) {
                         end(
                             &order,
@@ -230,19 +257,15 @@ impl Agent {
                 Change::Listed => {}
             }
         }
-        for order in self.orders.values() {
-            order.send_replace(Order::End(Ending::Kill));
-        }
-        let reaped = async { while self.pods.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(STOP, reaped).await;
     }
 
     async fn applied(&mut self, pod: Value) {
+        self.unbound.remove(uid(&pod));
         let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
         let deleted = pod["metadata"]["deletionTimestamp"].is_string();
         if node.is_empty() {
             if !deleted {
-                self.bind(&pod).await;
+                self.bind(pod).await;
             }
             return;
         }
@@ -273,8 +296,8 @@ impl Agent {
         }
     }
 
-    /// Binds a pod as a scheduler does; one that cannot be bound now is met again when it changes.
-    async fn bind(&self, pod: &Value) {
+    /// Binds a pod as a scheduler does; one that cannot be bound now is tried again.
+    async fn bind(&mut self, pod: Value) {
         let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default();
         let (namespace, name) = (text("namespace"), text("name"));
         let binding = json!({
@@ -282,7 +305,13 @@ impl Agent {
             "target": {"apiVersion": "v1", "kind": "Node", "name": self.name},
         });
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/binding");
-        let _ = self.shared.api.create(&path, &binding).await;
+        match self.shared.api.create(&path, &binding).await {
+            // Gone, on its way out, or bound by another: the informer tells.
+            Err(error) if !error.is_not_found() && !error.is_conflict() => {
+                self.unbound.insert(uid(&pod).to_owned(), pod);
+            }
+            _ => {}
+        }
     }
 
     fn start(&mut self, pod: Value) {

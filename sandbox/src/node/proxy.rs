@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::probe;
 use crate::api::Api;
@@ -15,8 +17,13 @@ use crate::informer::{AbortOnDrop, Change, Informer, key};
 
 /// Pause before an address that could not be listened on, or a connection not accepted, is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+/// Connections at a time; more are closed at once.
+const MAX_CONNECTIONS: usize = 1024;
 /// How long a pod may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// The connections of all Services: they outlive their port, as in a cluster, but not the proxy.
+type Connections = Arc<Mutex<JoinSet<()>>>;
 
 /// Serves every Service that has a loopback address for ever. A port without a ready pod refuses connections.
 pub(super) async fn run(api: Api) {
@@ -24,6 +31,7 @@ pub(super) async fn run(api: Api) {
     let mut pods = Informer::start(&api, "/api/v1/pods");
     let (mut known_services, mut known_pods) = (BTreeMap::new(), BTreeMap::new());
     let mut ports: BTreeMap<SocketAddr, Port> = BTreeMap::new();
+    let connections = Connections::default();
     loop {
         tokio::select! {
             change = services.next() => note(&mut known_services, change),
@@ -35,7 +43,9 @@ pub(super) async fn run(api: Api) {
         }
         ports.retain(|address, _| wanted.contains_key(address));
         for (address, backends) in wanted {
-            let port = ports.entry(address).or_insert_with(|| Port::start(address));
+            let port = ports
+                .entry(address)
+                .or_insert_with(|| Port::start(address, Arc::clone(&connections)));
             port.backends.send_if_modified(|known| {
                 let changed = *known != backends;
                 *known = backends;
@@ -117,17 +127,21 @@ struct Port {
 }
 
 impl Port {
-    fn start(address: SocketAddr) -> Port {
+    fn start(address: SocketAddr, connections: Connections) -> Port {
         let (backends, receiver) = watch::channel(Vec::new());
         Port {
             backends,
-            _task: AbortOnDrop(tokio::spawn(listen(address, receiver))),
+            _task: AbortOnDrop(tokio::spawn(listen(address, receiver, connections))),
         }
     }
 }
 
 /// Listens while there is a backend.
-async fn listen(address: SocketAddr, mut backends: watch::Receiver<Vec<SocketAddr>>) {
+async fn listen(
+    address: SocketAddr,
+    mut backends: watch::Receiver<Vec<SocketAddr>>,
+    connections: Connections,
+) {
     let turn = AtomicUsize::new(0);
     loop {
         if backends
@@ -160,8 +174,11 @@ async fn listen(address: SocketAddr, mut backends: watch::Receiver<Vec<SocketAdd
                 backends.get(turn % backends.len().max(1)).copied()
             };
             if let Some(backend) = backend {
-                // A connection outlives the Service's port, as it does in a cluster.
-                tokio::spawn(forward(client, backend));
+                let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
+                while connections.try_join_next().is_some() {}
+                if connections.len() < MAX_CONNECTIONS {
+                    connections.spawn(forward(client, backend));
+                }
             }
         }
     }

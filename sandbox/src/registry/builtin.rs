@@ -43,6 +43,7 @@ const TABLE: &[Row] = &[
     Row("batch", "v1", "jobs", "Job", "", "NSGA"),
     Row("coordination.k8s.io", "v1", "leases", "Lease", "", "N"),
     Row("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "", "NG"),
+    Row("events.k8s.io", "v1", "events", "Event", "ev", "N"),
     Row("networking.k8s.io", "v1", "ingresses", "Ingress", "ing", "NSG"),
     Row("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", "netpol", "NG"),
     Row("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", "NSG"),

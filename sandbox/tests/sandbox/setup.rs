@@ -89,6 +89,8 @@ pub(crate) fn collection(object: &Value) -> String {
         "Pod" => ("api/v1", "pods"),
         "Service" => ("api/v1", "services"),
         "Secret" => ("api/v1", "secrets"),
+        "Deployment" => ("apis/apps/v1", "deployments"),
+        "PodDisruptionBudget" => ("apis/policy/v1", "poddisruptionbudgets"),
         "ConfigMap" => ("api/v1", "configmaps"),
         other => panic!("no collection for {other}"),
     };

@@ -1,5 +1,7 @@
 //! Names, ports and URLs.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -58,27 +60,25 @@ pub(super) async fn tcp(host: &str, port: u16) -> Result<(), NotReady> {
         .addresses(host)
         .await
         .map_err(|error| wrong(error.to_string()))?;
-    let mut tries: FuturesUnordered<_> = addresses
-        .into_iter()
-        .enumerate()
-        .map(|(place, mut address)| async move {
-            address.set_port(port);
-            TcpStream::connect(address)
-                .await
-                .map_err(|error| (place, error))
-        })
-        .collect();
-    let mut errors = Vec::new();
+    connect(addresses.into_iter().map(|mut address| {
+        address.set_port(port);
+        address
+    }))
+    .await
+    .map_err(wrong)
+}
+
+async fn connect(addresses: impl Iterator<Item = SocketAddr>) -> Result<(), String> {
+    let mut tries: FuturesUnordered<_> = addresses.map(TcpStream::connect).collect();
+    let mut reasons = BTreeSet::new();
     while let Some(outcome) = tries.next().await {
         match outcome {
             Ok(_) => return Ok(()),
-            Err(error) => errors.push(error),
-        }
+            Err(error) => reasons.insert(describe(&error)),
+        };
     }
-    // Which of them is told must not depend on which was the fastest.
-    errors.sort_by_key(|(place, _)| *place);
-    let first = errors.first().map(|(_, error)| describe(error));
-    Err(wrong(first.unwrap_or_else(|| "no address".to_owned())))
+    // Each once and in an order of its own: name servers give addresses in another one each time.
+    Err(reasons.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 impl Looker {
@@ -171,5 +171,27 @@ impl Route {
             None => real.to_owned(),
         });
         route
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn reasons_do_not_depend_on_the_order_of_addresses() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let open = listener.local_addr().unwrap();
+        let closed = SocketAddr::new([127, 0, 0, 9].into(), open.port());
+        // No connection can be made to a broadcast address.
+        let forbidden = SocketAddr::new([255, 255, 255, 255].into(), open.port());
+        let one = connect([closed, forbidden].into_iter()).await.unwrap_err();
+        let other = connect([forbidden, closed, closed].into_iter()).await;
+        assert_eq!(other, Err(one.clone()));
+        assert!(
+            one.contains("connection refused") && one.contains(", "),
+            "{one}"
+        );
+        assert_eq!(connect([closed, open].into_iter()).await, Ok(()));
     }
 }

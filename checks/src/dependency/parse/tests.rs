@@ -352,6 +352,8 @@ fn what_is_wrong_is_refused() {
         "tcp:db:http",
         "tcp:::1:80",
         "tcp::80",
+        "tcp:10.1:80",
+        "tcp:0x7f000001:80",
         "http://",
         "https://:80",
         "http://a:99999",

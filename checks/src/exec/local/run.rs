@@ -91,7 +91,11 @@ pub(in crate::exec) async fn run(
         };
         let grace = match &stop {
             Stop::Ended(_) => None,
-            Stop::Late(Limit::Timeout(_)) => Some(job.grace),
+            // Beyond the deadline nobody would hear what was found.
+            Stop::Late(Limit::Timeout(_)) => Some(deadline.map_or(job.grace, |deadline| {
+                let left = deadline.saturating_duration_since(Instant::now());
+                job.grace.min(left.max(HASTY))
+            })),
             Stop::Late(Limit::Deadline) | Stop::Cancelled => Some(job.grace.min(HASTY)),
         };
         if let Some(grace) = grace {

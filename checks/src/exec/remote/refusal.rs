@@ -56,7 +56,15 @@ pub(super) fn refusal(asked: Asked<'_>, status: u16, body: &str) -> Refusal {
             )),
         },
         404 if details.details.kind == "pods" => Refusal::Gone,
-        429 | 503 => Refusal::Busy(ClusterError::Refused {
+        // The way from the API server to the node, and a proxy before the API server: no pod can help it.
+        _ if status == 504 || message.contains("error dialing backend") => {
+            Refusal::Access(ClusterError::Refused {
+                what: what(namespace),
+                status,
+                message: shown,
+            })
+        }
+        429 | 502 | 503 => Refusal::Busy(ClusterError::Refused {
             what: what(namespace),
             status,
             message: shown,
@@ -132,15 +140,6 @@ mod tests {
             pod("expected the API server to run a command, it answered 404: <n> page not found")
         );
         assert_eq!(
-            seen(
-                502,
-                "error dialing backend: dial tcp 10.1.2.3:10250: i/o timeout"
-            ),
-            pod(
-                "expected the API server to run a command, it answered 502: error dialing backend: dial tcp <address>: i/o timeout"
-            )
-        );
-        assert_eq!(
             seen(200, ""),
             pod("expected the API server to run a command, it answered 200")
         );
@@ -153,7 +152,25 @@ mod tests {
                 r#"expected exec to be admitted, it is forbidden: admission webhook "x" denied the request: no exec"#
             )
         );
-        assert!(matches!(seen(429, ""), Refusal::Busy(_)));
+    }
+
+    #[test]
+    fn refusals_on_the_way_to_the_pod() {
+        for status in [429, 502, 503] {
+            assert!(matches!(seen(status, ""), Refusal::Busy(_)));
+        }
+        assert!(matches!(seen(504, ""), Refusal::Access(_)));
+        for status in [500, 502, 503] {
+            let refusal = seen(
+                status,
+                "error dialing backend: dial tcp 10.1.2.3:10250: EOF",
+            );
+            let Refusal::Access(error) = refusal else {
+                panic!("{refusal:?}");
+            };
+            let words = format!("status {status}: error dialing backend: dial tcp <address>: EOF");
+            assert!(error.to_string().ends_with(&words), "{error}");
+        }
     }
 
     #[test]

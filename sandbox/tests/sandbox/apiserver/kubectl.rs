@@ -10,14 +10,14 @@ use tokio::process::Command;
 
 use super::{custom, start};
 
-struct Kubectl {
+pub(crate) struct Kubectl {
     kubeconfig: tempfile::NamedTempFile,
     home: tempfile::TempDir,
 }
 
 impl Kubectl {
     /// `None`, said on stderr, if there is no kubectl.
-    async fn new(server: &ApiServer) -> Option<Kubectl> {
+    pub(crate) async fn new(server: &ApiServer) -> Option<Kubectl> {
         let version = Command::new("kubectl")
             .args(["version", "--client"])
             .output()
@@ -45,7 +45,7 @@ impl Kubectl {
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().await.unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);

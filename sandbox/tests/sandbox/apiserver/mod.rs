@@ -4,9 +4,10 @@ mod custom;
 mod faults;
 mod garbage;
 mod kube_client;
-mod kubectl;
+pub(crate) mod kubectl;
 mod objects;
-mod recorded;
+pub(crate) mod recorded;
+mod subresources;
 mod watching;
 
 use std::time::Duration;

@@ -318,6 +318,12 @@ async fn a_namespace_takes_its_objects_with_it() {
     );
     let late = api.create(pods, &pod("late")).await.unwrap_err();
     assert_eq!(reason(late), "403 Forbidden");
+    // A write does not end it while something is left in it.
+    let label = json!({"metadata": {"labels": {"team": "blue"}}});
+    api.patch("/api/v1/namespaces/shop", Patch::Merge, &label)
+        .await
+        .unwrap();
+    api.get("/api/v1/namespaces/shop").await.unwrap();
     api.delete_now(&format!("{pods}/p")).await.unwrap();
     assert!(
         api.get("/api/v1/namespaces/shop")

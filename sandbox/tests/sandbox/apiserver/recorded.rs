@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{CONFIGMAPS, configmap, start, start_with};
 
-fn recording(name: &str) -> Value {
+pub(crate) fn recording(name: &str) -> Value {
     let path = format!(
         "{}/tests/fixtures/kubernetes/{name}.json",
         env!("CARGO_MANIFEST_DIR")
@@ -15,7 +15,11 @@ fn recording(name: &str) -> Value {
 }
 
 /// Sends the recorded request; answers with code, content type and body.
-async fn replay(server: &ApiServer, recorded: &Value, token: &str) -> (u16, String, Vec<u8>) {
+pub(crate) async fn replay(
+    server: &ApiServer,
+    recorded: &Value,
+    token: &str,
+) -> (u16, String, Vec<u8>) {
     let request = &recorded["request"];
     let method = request["method"].as_str().unwrap().parse().unwrap();
     let url = format!("{}{}", server.url(), request["path"].as_str().unwrap());
@@ -53,7 +57,7 @@ async fn replay(server: &ApiServer, recorded: &Value, token: &str) -> (u16, Stri
 }
 
 /// Replays a recording and wants the very same answer.
-async fn same(server: &ApiServer, name: &str, token: &str) {
+pub(crate) async fn same(server: &ApiServer, name: &str, token: &str) {
     let recorded = recording(name);
     let (code, content_type, body) = replay(server, &recorded, token).await;
     assert_eq!(code, recorded["status"], "{name}");
@@ -121,7 +125,7 @@ async fn unauthorized_and_forbidden_are_the_recorded_ones() {
 }
 
 /// Creates what the recorded object was applied from.
-async fn create_deployment(api: &Api, recorded: &Value) {
+pub(crate) async fn create_deployment(api: &Api, recorded: &Value) {
     let applied =
         &recorded["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"];
     let mut deployment: Value = serde_json::from_str(applied.as_str().unwrap()).unwrap();

@@ -56,6 +56,30 @@ async fn a_watch_without_a_version_starts_with_what_is_there() {
 }
 
 #[tokio::test]
+async fn a_watch_can_do_without_what_is_there() {
+    let (_server, api) = start().await;
+    api.create(CONFIGMAPS, &configmap("a", "1")).await.unwrap();
+    let asked = |query: &str| format!("{CONFIGMAPS}?{query}");
+    let mut watch = api
+        .watch(
+            &asked("sendInitialEvents=false&resourceVersionMatch=NotOlderThan"),
+            "",
+        )
+        .await
+        .unwrap();
+    api.create(CONFIGMAPS, &configmap("b", "1")).await.unwrap();
+    assert_eq!(told(&next(&mut watch).await), "added b");
+    for query in [
+        "sendInitialEvents=true",
+        "sendInitialEvents=false",
+        "resourceVersionMatch=NotOlderThan",
+    ] {
+        let refused = api.watch(&asked(query), "").await.err().unwrap();
+        assert_eq!(refused.code(), Some(422), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn entering_and_leaving_a_selector_is_added_and_deleted() {
     let (_server, api) = start().await;
     api.create(PODS, &pod("p")).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sandbox::faults::{Effect, Rule};
 use serde_json::{Value, json};
 
 use super::{Cluster, is_alive, is_phase, shell};
@@ -401,6 +402,35 @@ async fn processes_end_with_their_pod_object_and_with_the_node() {
     let left = api.get(&setup::path(&staying)).await.unwrap();
     assert_eq!(left["status"]["phase"], "Running");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_pod_that_cannot_be_bound_at_first_still_runs() {
+    let cluster = cluster().await;
+    let refusal = Rule::refuse(503).resource("pods/binding").times(3);
+    let refusal = cluster.server.faults().add(refusal);
+    let late = pod("late", shell("exit 0"));
+    cluster.pod(&late, "ends", is_phase("Succeeded")).await;
+    assert_eq!(cluster.server.faults().strikes(refusal), 3);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_waits_for_an_answer_can_be_stopped() {
+    let cluster = cluster().await;
+    let delay = Rule::new(Effect::Delay(Duration::from_secs(600))).resource("pods/binding");
+    let faults = cluster.server.faults();
+    let delay = faults.add(delay);
+    setup::create(&cluster.api, &pod("waits", shell("exit 0"))).await;
+    let struck = async {
+        while faults.strikes(delay) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(setup::DEADLINE, struck).await.unwrap();
+    tokio::time::timeout(setup::DEADLINE, cluster.stop())
+        .await
+        .unwrap();
 }
 
 /// What a container leaves behind ends with it, as in a real container.

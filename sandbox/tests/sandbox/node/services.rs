@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
 
-use super::Cluster;
+use super::{Cluster, shell};
 use crate::setup::{self, checker_spec, pod};
 
 const ADDRESS: &str = "127.99.31.7";
@@ -78,4 +80,39 @@ async fn a_service_shares_connections_among_its_ready_pods_and_refuses_without_a
         .await
         .unwrap();
     cluster.stop().await;
+}
+
+#[tokio::test]
+async fn connections_end_with_the_node() {
+    const ADDRESS: &str = "127.99.31.8:8078";
+    let cluster = Cluster::start(setup::options(1).node).await;
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "held", "namespace": "default"},
+        "spec": {"clusterIP": "127.99.31.8", "selector": {"app": "held"}, "ports": [{"port": 8078}]},
+    });
+    setup::create(&cluster.api, &service).await;
+    let mut held = pod("held", shell("sleep 300"));
+    held["metadata"]["labels"] = json!({"app": "held"});
+    let ready = cluster.pod(&held, "ready", is_ready).await;
+    // The test itself answers for the pod, and so outlives it.
+    let ip = ready["status"]["podIP"].as_str().unwrap();
+    let backend = TcpListener::bind(format!("{ip}:8078")).await.unwrap();
+    let connect = async {
+        loop {
+            match TcpStream::connect(ADDRESS).await {
+                Ok(client) => return client,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let mut client = tokio::time::timeout(setup::DEADLINE, connect)
+        .await
+        .unwrap();
+    let _server = tokio::time::timeout(setup::DEADLINE, backend.accept())
+        .await
+        .unwrap()
+        .unwrap();
+    cluster.stop().await;
+    let end = tokio::time::timeout(setup::DEADLINE, client.read(&mut [0])).await;
+    assert!(matches!(end.unwrap(), Ok(0) | Err(_)));
 }

@@ -6,6 +6,7 @@
 
 mod build;
 mod measure;
+mod pods;
 mod serve;
 
 use std::env;
@@ -32,6 +33,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--serve") => serve::run()?,
+        Some("--serve-pods") => pods::run()?,
         Some("--measure") => measure::run(&arguments[1..])?,
         Some("--nothing") => {}
         Some("--help" | "-h") => println!(
@@ -108,6 +110,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
         ("checks", "tcp-check"),
         ("checks", "exec-check"),
         ("checks", "dependency-check"),
+        ("checks", "pod-restarts-check"),
     ])?;
     let (server, addresses) = serve::start()?;
     eprintln!("{runs} runs of each ...");
@@ -121,14 +124,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
     for subject in subjects(&addresses) {
         let path = folder.join(subject.binary);
         let mut environment = subject.environment;
-        environment.push((
-            "KH_REPORTING_URL",
-            format!("http://{}/check", addresses.kuberhealthy),
-        ));
-        environment.push((
-            "KH_RUN_UUID",
-            "0f0c6f1e-9a55-4a3c-8f39-6f4c6f6f0001".to_owned(),
-        ));
+        environment.extend(addresses.reporting());
         let usage = measure::start(&path, subject.arguments, &environment, runs)?;
         let size = path.metadata()?.len();
         print_row(subject.label, Some(size), &usage);
@@ -146,7 +142,7 @@ fn compare(runs: u32) -> anyhow::Result<()> {
         }
     }
     drop(server);
-    Ok(())
+    pods::compare(&folder, runs)
 }
 
 fn print_row(label: &str, size: Option<u64>, usage: &Usage) {

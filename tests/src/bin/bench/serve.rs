@@ -14,7 +14,16 @@ pub(crate) struct Addresses {
     pub(crate) kuberhealthy: SocketAddr,
 }
 
-/// The serving process; it ends when this is dropped.
+impl Addresses {
+    /// The variables that make a check report.
+    pub(crate) fn reporting(&self) -> [(&'static str, String); 2] {
+        let url = format!("http://{}/check", self.kuberhealthy);
+        let run = "0f0c6f1e-9a55-4a3c-8f39-6f4c6f6f0001".to_owned();
+        [("KH_REPORTING_URL", url), ("KH_RUN_UUID", run)]
+    }
+}
+
+/// A serving process; it ends when this is dropped.
 pub(crate) struct Server(Child);
 
 impl Drop for Server {
@@ -25,19 +34,10 @@ impl Drop for Server {
     }
 }
 
-/// Starts the serving process.
+/// Starts the web server and the Kuberhealthy.
 pub(crate) fn start() -> anyhow::Result<(Server, Addresses)> {
-    let mut child = Command::new(env::current_exe()?)
-        .arg("--serve")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = child.stdout.take().context("no output to read")?;
-    let server = Server(child);
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
+    let (server, line) = process("--serve")?;
     let (web, kuberhealthy) = line
-        .trim()
         .split_once(' ')
         .with_context(|| format!("expected two addresses, the server said {line:?}"))?;
     let addresses = Addresses {
@@ -45,6 +45,20 @@ pub(crate) fn start() -> anyhow::Result<(Server, Addresses)> {
         kuberhealthy: kuberhealthy.parse()?,
     };
     Ok((server, addresses))
+}
+
+/// Starts this program again as a server, and waits for the line in which it says where it listens.
+pub(crate) fn process(argument: &str) -> anyhow::Result<(Server, String)> {
+    let mut child = Command::new(env::current_exe()?)
+        .arg(argument)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take().context("no output to read")?;
+    let server = Server(child);
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    Ok((server, line.trim().to_owned()))
 }
 
 /// The serving process itself: prints its two addresses and serves until it is killed.
