@@ -32,7 +32,7 @@ use crate::Check;
 use crate::cli::ConfigError;
 use crate::cluster::{Access, Cluster, ClusterError};
 use crate::log;
-use crate::pods::{self, Namespaces, NoPods, PodTarget};
+use crate::pods::{self, NoPods, PodTarget};
 use args::HttpArgs;
 use assert::Expectations;
 use plan::Schedule;
@@ -192,38 +192,9 @@ impl Plan {
         let (Some(selector), Some(access)) = (&self.args.pods.pod_selector, &self.access) else {
             return Ok(Vec::new());
         };
-        let namespaces = match &self.args.pods.pod_selector_namespace {
-            Some(namespaces) => namespaces.clone(),
-            None => {
-                let own = context
-                    .env()
-                    .pod_namespace
-                    .clone()
-                    .or_else(Access::own_namespace);
-                let own = own.ok_or_else(|| {
-                    ConfigError::of(
-                        "POD_SELECTOR_NAMESPACE",
-                        "expected the namespace of the pods",
-                    )
-                })?;
-                Namespaces::Named(vec![own])
-            }
-        };
         let cluster = Cluster::connect(access.clone()?, until)?;
-        let listing = pods::running(
-            &cluster,
-            &namespaces,
-            selector,
-            self.args.pods.pod_allow_none.0,
-        );
-        let pods = match until {
-            Some(until) => tokio::time::timeout_at(until.into(), listing)
-                .await
-                .map_err(|_| {
-                    ClusterError::Unreachable("no answer before the deadline of the run".to_owned())
-                })??,
-            None => listing.await?,
-        };
+        let own = context.env().pod_namespace.as_deref();
+        let pods = pods::select(&self.args.pods, &cluster, own, until).await?;
         log!("{} running pods match {selector}", pods.len());
         Ok(pods.iter().map(|pod| self.pod(pod)).collect())
     }

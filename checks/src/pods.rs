@@ -203,7 +203,7 @@ pub enum NoPods {
 /// # Errors
 ///
 /// [`NoPods`].
-pub async fn running(
+async fn running(
     cluster: &Cluster,
     namespaces: &Namespaces,
     selector: &str,
