@@ -1,8 +1,5 @@
 //! Leadership, and what survives the end of a process, on the sandbox's API server.
 
-// clippy.toml allows these in #[test] functions, not in what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

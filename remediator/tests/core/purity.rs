@@ -1,8 +1,5 @@
 //! The core decides, and does nothing else: a module has no crate's boundary, so this test draws it.
 
-// clippy.toml allows these in #[test] functions, not in what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::path::{Path, PathBuf};
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -1,8 +1,5 @@
 //! The rules of the definitions, evaluated as the API server does: after defaults, over the definitions as installed.
 
-// clippy.toml allows these in #[test] functions, not in what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::collections::BTreeSet;
 
 use kube::core::cel::{CompiledSchema, Validator, compile_schema, estimate_rule_cost};

@@ -3,9 +3,6 @@
 //!
 //! A failure names the seed; `history(seed)` replays it.
 
-// clippy.toml allows these in #[test] functions, not in what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use remediator::core::{
     Action, Body, CheckKey, CheckKind, CheckState, CheckStatus, Decision, Facts, Limits, Matcher,
     Mode, ObjectKey, Phase, PodFact, PolicySpec, PolicyState, Reason, Record, RecordStatus, Retry,

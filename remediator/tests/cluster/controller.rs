@@ -1,8 +1,5 @@
 //! The controller on the sandbox's API server. The tests play Kuberhealthy and the controller of Deployments.
 
-// clippy.toml allows these in #[test] functions, not in what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;

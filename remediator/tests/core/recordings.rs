@@ -2,9 +2,6 @@
 //!
 //! The recordings are those the sandbox is held to as well.
 
-// clippy.toml allows these in #[test] functions, not in what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::path::Path;
 
 use remediator::core::{
