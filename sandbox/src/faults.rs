@@ -7,6 +7,9 @@ use tokio::sync::watch;
 
 use crate::status::Status;
 
+/// The verbs that change something.
+const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
+
 /// When a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
@@ -38,6 +41,8 @@ pub struct Rule {
     agent: Option<String>,
     verb: Option<String>,
     resource: Option<String>,
+    spared: Vec<String>,
+    writes: bool,
     name: Option<String>,
     skip: u64,
     times: u64,
@@ -52,6 +57,8 @@ impl Rule {
             agent: None,
             verb: None,
             resource: None,
+            spared: Vec::new(),
+            writes: false,
             name: None,
             skip: 0,
             times: u64::MAX,
@@ -91,6 +98,18 @@ impl Rule {
         self
     }
 
+    /// Only verbs that change something.
+    pub fn writes(mut self) -> Rule {
+        self.writes = true;
+        self
+    }
+
+    /// Not this resource.
+    pub fn spare(mut self, resource: &str) -> Rule {
+        self.spared.push(resource.to_owned());
+        self
+    }
+
     /// Only objects of this name.
     pub fn name(mut self, name: &str) -> Rule {
         self.name = Some(name.to_owned());
@@ -122,7 +141,9 @@ impl Rule {
             .as_deref()
             .is_none_or(|prefix| subject.agent.starts_with(prefix))
             && equal(&self.verb, subject.verb)
+            && (!self.writes || WRITES.contains(&subject.verb))
             && equal(&self.resource, subject.resource)
+            && !self.spared.iter().any(|spared| spared == subject.resource)
             && equal(&self.name, subject.name)
     }
 }
@@ -294,6 +315,9 @@ mod tests {
             (Rule::hang_up().resource("pods"), false),
             (Rule::hang_up().name("q"), false),
             (Rule::hang_up().verb("get"), false),
+            (Rule::hang_up().writes(), true),
+            (Rule::hang_up().writes().spare("pods"), true),
+            (Rule::hang_up().writes().spare("pods/status"), false),
         ] {
             let faults = Faults::new();
             faults.add(rule.clone());

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod line;
+mod remediator;
 mod web;
 
 use std::time::Duration;
