@@ -3,6 +3,7 @@
 
 mod crash;
 mod replicas;
+mod soak;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
