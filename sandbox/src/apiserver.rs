@@ -37,7 +37,7 @@ mod write;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -95,6 +95,8 @@ impl Default for ApiServerOptions {
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// When it came in.
+    pub received: Instant,
     /// `User-Agent`.
     pub agent: String,
     /// Authenticated user.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -116,6 +117,7 @@ fn entry(method: &Method, headers: &HeaderMap, query: &Query, route: &Route) -> 
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok());
     let mut entry = Request {
+        received: Instant::now(),
         agent: agent.unwrap_or_default().to_owned(),
         user: String::new(),
         verb: method.as_str().to_lowercase(),
