@@ -1,9 +1,11 @@
-//! `khctl demo`: a web application breaks and heals, and both lines of Kuberhealthy find out, on one machine.
+//! `khctl demo`: a web application goes bad in three ways, both lines of Kuberhealthy find out, and the remediator acts
+//! or holds back, on one machine.
 //!
-//! Nothing is acted: the sandbox's node starts the web application's pods and the checks as processes, the two
-//! Kuberhealthys decide, and what is shown is what the API server tells any client.
+//! Nothing is acted: the sandbox's node starts the applications, the checks and the remediator as processes, the two
+//! Kuberhealthys and the remediator decide, and what is shown is what the API server tells any client.
 
 mod door;
+mod remedies;
 mod scene;
 mod show;
 mod story;
@@ -25,7 +27,7 @@ const SPEED: u32 = 20;
 /// `khctl demo`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Everything listens on loopback, and nothing is left behind. The story takes about half a minute.
+Everything listens on loopback, and nothing is left behind. The story takes about a minute.
 
 Examples:
   khctl demo
@@ -52,7 +54,8 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::start(cluster::Options {
         images: Images::new()
             .with(scene::CHECK_IMAGE, own_image(&["check", "http"])?)
-            .with(scene::WEB_IMAGE, own_image(&["demo-web"])?),
+            .with(scene::APP_IMAGE, own_image(&["demo-web"])?)
+            .with(scene::REMEDIATOR_IMAGE, own_image(&["demo-remediator"])?),
         api_for_pods: true,
         speed: SPEED,
         port: args.port,
@@ -75,7 +78,7 @@ async fn perform(cluster: &Cluster, keep: bool, signals: &mut Signals) -> anyhow
             return Ok(Ended::Interrupted);
         }
     }
-    show.summary()?;
+    show.summary().await?;
     if keep {
         let door = show.invite().await?;
         tokio::select! {
