@@ -19,3 +19,4 @@ pub mod core;
 pub mod crd;
 pub mod fence;
 pub mod lease;
+pub mod metrics;
