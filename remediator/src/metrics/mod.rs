@@ -4,6 +4,7 @@
 //! be neither old nor left over from a policy that was deleted.
 
 mod format;
+mod policy;
 mod states;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::core::{ActionName, Mode, Phase, Reason};
 
 pub use format::Format;
-pub use states::{Gauges, PolicyGauges};
+pub use states::{Gauges, PolicyGauges, WatchGauges};
 
 /// Upper bounds of the durations of remediations, in seconds: from an eviction that is verified by the next run of a
 /// check that runs each minute, to the longest verification.
@@ -175,6 +176,11 @@ impl Metrics {
     /// than a few milliseconds.
     pub fn observe(&self, ask: impl Fn() -> Gauges + Send + Sync + 'static) {
         self.states.observe(Arc::new(ask));
+    }
+
+    /// What is the case now; none before [`Metrics::observe`].
+    pub fn gauges(&self) -> Option<Gauges> {
+        self.states.now()
     }
 
     /// All metrics now.

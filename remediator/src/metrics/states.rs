@@ -16,8 +16,19 @@ pub struct Gauges {
     pub in_flight: u32,
     /// Whether too many checks fail at once.
     pub storm: StormState,
+    /// Each kind that is watched once.
+    pub watches: Vec<WatchGauges>,
     /// Each policy once.
     pub policies: Vec<PolicyGauges>,
+}
+
+/// What is the case of one kind that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchGauges {
+    /// The kind's plural name.
+    pub kind: String,
+    /// Whether all of its objects have been read once; so it is if the kind is not installed and need not be.
+    pub listed: bool,
 }
 
 /// What is the case of one policy.
@@ -54,7 +65,7 @@ impl States {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ask);
     }
 
-    fn now(&self) -> Option<Gauges> {
+    pub(super) fn now(&self) -> Option<Gauges> {
         let ask = self
             .0
             .lock()
@@ -72,6 +83,11 @@ struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
     version: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Watched {
+    kind: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -120,6 +136,15 @@ impl Collector for States {
             "storm",
             "1 for the state that holds: active (too many checks fail at once and nothing is begun), cooling (that was so a short time ago), calm.",
             storm(gauges.storm),
+        )?;
+        gauge(
+            &mut encoder,
+            "watch_listed",
+            "1 if all objects of the kind have been read once, else 0: the replica is not ready.",
+            gauges.watches.iter().map(|watch| {
+                let kind = watch.kind.clone();
+                (Watched { kind }, u32::from(watch.listed))
+            }),
         )?;
         let policies = || gauges.policies.iter();
         gauge(

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use super::{Format, Gauges, Metrics, PolicyGauges, mode_name, phase};
+use super::{Format, Gauges, Metrics, PolicyGauges, WatchGauges, mode_name, phase};
 use crate::core::{ActionName, Mode, ObjectKey, Phase, Reason, StormState, Time};
 
 /// Metrics as a reader of the text format sees them.
@@ -71,6 +71,10 @@ fn all() -> Metrics {
         storm: StormState::Active {
             since: Time::from_unix(1),
         },
+        watches: vec![WatchGauges {
+            kind: "khstates".to_owned(),
+            listed: true,
+        }],
         policies: vec![policy("web")],
     });
     metrics
@@ -121,6 +125,7 @@ fn what_was_counted_is_shown() {
         (r#"request_errors_total{code="503"}"#, 1.0),
         (r#"request_errors_total{code="none"}"#, 1.0),
         ("leader", 1.0),
+        (r#"watch_listed{kind="khstates"}"#, 1.0),
         ("remediations_in_flight", 2.0),
         (r#"storm{state="active"}"#, 1.0),
         (r#"storm{state="calm"}"#, 0.0),
