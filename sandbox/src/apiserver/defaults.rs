@@ -20,12 +20,15 @@ pub(crate) fn fill(group: &str, plural: &str, new: bool, object: &mut Value) {
             }
         }
         ("apps", "deployments") => deployment(object),
-        ("apps", "replicasets" | "statefulsets") => {
+        ("apps", "replicasets") => {
             missing(object, "spec", json!({}));
             missing(&mut object["spec"], "replicas", json!(1));
             template(object);
         }
-        ("apps", "daemonsets") | ("batch", "jobs") => template(object),
+        ("apps", "statefulsets") => stateful_set(object),
+        ("apps", "daemonsets") => daemon_set(object),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler(object),
+        ("batch", "jobs") => template(object),
         ("", "services") => service(object),
         _ => {}
     }
@@ -78,6 +81,62 @@ fn deployment(object: &mut Value) {
         }
     }
     template(object);
+}
+
+fn stateful_set(object: &mut Value) {
+    missing(object, "spec", json!({}));
+    let spec = &mut object["spec"];
+    for (key, value) in [
+        ("replicas", json!(1)),
+        ("revisionHistoryLimit", json!(10)),
+        ("podManagementPolicy", json!("OrderedReady")),
+        (
+            "persistentVolumeClaimRetentionPolicy",
+            json!({"whenDeleted": "Retain", "whenScaled": "Retain"}),
+        ),
+        ("updateStrategy", json!({})),
+    ] {
+        missing(spec, key, value);
+    }
+    if let Some(strategy) = spec.get_mut("updateStrategy") {
+        missing(strategy, "type", json!("RollingUpdate"));
+        if strategy["type"] == "RollingUpdate" {
+            missing(strategy, "rollingUpdate", json!({}));
+            if let Some(rolling) = strategy.get_mut("rollingUpdate") {
+                missing(rolling, "partition", json!(0));
+            }
+        }
+    }
+    template(object);
+}
+
+fn daemon_set(object: &mut Value) {
+    missing(object, "spec", json!({}));
+    let spec = &mut object["spec"];
+    missing(spec, "revisionHistoryLimit", json!(10));
+    missing(spec, "updateStrategy", json!({}));
+    if let Some(strategy) = spec.get_mut("updateStrategy") {
+        missing(strategy, "type", json!("RollingUpdate"));
+        if strategy["type"] == "RollingUpdate" {
+            missing(strategy, "rollingUpdate", json!({}));
+            if let Some(rolling) = strategy.get_mut("rollingUpdate") {
+                missing(rolling, "maxUnavailable", json!(1));
+                missing(rolling, "maxSurge", json!(0));
+            }
+        }
+    }
+    template(object);
+}
+
+fn autoscaler(object: &mut Value) {
+    missing(object, "spec", json!({}));
+    let spec = &mut object["spec"];
+    missing(spec, "minReplicas", json!(1));
+    let cpu = json!({
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
+    });
+    missing(spec, "metrics", json!([cpu]));
 }
 
 fn service(object: &mut Value) {
@@ -198,6 +257,35 @@ fn quality(spec: &Value) -> &'static str {
         (true, true) => "Guaranteed",
         (true, false) => "Burstable",
     }
+}
+
+/// What is wrong with a HorizontalPodAutoscaler's bounds.
+pub(crate) fn check_autoscaler(scaler: &Value) -> Vec<Cause> {
+    let spec = &scaler["spec"];
+    let (least, most) = (&spec["minReplicas"], &spec["maxReplicas"]);
+    // As in Go, a number that is left out is 0.
+    let number = |value: &Value| value.as_i64().unwrap_or(0);
+    let mut causes = Vec::new();
+    if number(least) < 1 {
+        let why = "must be greater than or equal to 1";
+        causes.push(Cause::invalid("spec.minReplicas", least, why));
+    }
+    let shown = json!(number(most));
+    if number(most) < 1 {
+        let why = "must be greater than 0";
+        causes.push(Cause::invalid("spec.maxReplicas", &shown, why));
+    }
+    if number(most) < number(least) {
+        let why = "must be greater than or equal to `minReplicas`";
+        causes.push(Cause::invalid("spec.maxReplicas", &shown, why));
+    }
+    for key in ["kind", "name"] {
+        let target = &spec["scaleTargetRef"][key];
+        if target.as_str().unwrap_or_default().is_empty() {
+            causes.push(Cause::required(format!("spec.scaleTargetRef.{key}"), ""));
+        }
+    }
+    causes
 }
 
 /// What is wrong with a pod.

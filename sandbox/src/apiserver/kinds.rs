@@ -80,6 +80,7 @@ pub(crate) fn check(call: &Call<'_>, object: &Value) -> Result<(), Status> {
         _ if resource.custom => validate::validate(&call.version.schema, object),
         crd::CRDS => crd::resource(object).err().unwrap_or_default(),
         ("", "pods") => defaults::check_pod(object),
+        ("autoscaling", "horizontalpodautoscalers") => defaults::check_autoscaler(object),
         _ => Vec::new(),
     };
     if causes.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::values::text;
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, Patch};
 use crate::informer::{Change, key};
 
 /// The kinds that are followed.
@@ -18,16 +18,27 @@ pub(super) enum Kind {
     ReplicaSet,
     EndpointSlice,
     PodDisruptionBudget,
+    StatefulSet,
+    DaemonSet,
+    ControllerRevision,
+    HorizontalPodAutoscaler,
+    /// Not namespaced, and only read.
+    Node,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 6] = [
+    pub(super) const ALL: [Kind; 11] = [
         Kind::Pod,
         Kind::Service,
         Kind::Deployment,
         Kind::ReplicaSet,
         Kind::EndpointSlice,
         Kind::PodDisruptionBudget,
+        Kind::StatefulSet,
+        Kind::DaemonSet,
+        Kind::ControllerRevision,
+        Kind::HorizontalPodAutoscaler,
+        Kind::Node,
     ];
 
     /// `apiVersion`, `kind`, plural.
@@ -41,6 +52,15 @@ impl Kind {
             Kind::PodDisruptionBudget => {
                 ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
             }
+            Kind::StatefulSet => ("apps/v1", "StatefulSet", "statefulsets"),
+            Kind::DaemonSet => ("apps/v1", "DaemonSet", "daemonsets"),
+            Kind::ControllerRevision => ("apps/v1", "ControllerRevision", "controllerrevisions"),
+            Kind::HorizontalPodAutoscaler => (
+                "autoscaling/v2",
+                "HorizontalPodAutoscaler",
+                "horizontalpodautoscalers",
+            ),
+            Kind::Node => ("v1", "Node", "nodes"),
         }
     }
 
@@ -155,20 +175,6 @@ impl World {
         })
     }
 
-    /// Whether an object with this uid is known.
-    pub(super) fn has(&self, uid_: &str) -> bool {
-        self.objects.values().any(|object| uid(object) == uid_)
-    }
-
-    /// Asks the server whether an object is there.
-    pub(super) async fn exists(&self, path: &str, uid_: &str) -> Result<bool, ApiError> {
-        match self.api.get(path).await {
-            Ok(found) => Ok(uid(&found) == uid_),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     pub(super) async fn create(
         &mut self,
         kind: Kind,
@@ -214,6 +220,20 @@ impl World {
         Ok(())
     }
 
+    /// Sets the replicas of an object if it is still the one known. What comes of it the watch tells.
+    pub(super) async fn scale(
+        &self,
+        kind: Kind,
+        object: &Value,
+        replicas: i64,
+    ) -> Result<(), ApiError> {
+        let metadata = &object["metadata"];
+        let known = json!({"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]});
+        let scale = json!({"metadata": known, "spec": {"replicas": replicas}});
+        let path = format!("{}/scale", kind.path(object));
+        self.api.patch(&path, Patch::Merge, &scale).await.map(drop)
+    }
+
     /// Deletes an object, or starts its deletion.
     pub(super) async fn delete(&mut self, kind: Kind, object: &Value) -> Result<(), ApiError> {
         let path = kind.path(object);
@@ -257,7 +277,7 @@ pub(super) fn is_terminating(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
-pub(super) fn uid(object: &Value) -> &str {
+fn uid(object: &Value) -> &str {
     text(&object["metadata"], "uid")
 }
 
