@@ -18,6 +18,7 @@ use super::form::Form;
 use super::handle::HangUp;
 use super::respond;
 use super::selector::Selector;
+use crate::faults::{End, OpenWatch};
 use crate::registry::{Resource, group_version};
 use crate::status::Status;
 use crate::store::Change;
@@ -38,15 +39,15 @@ struct Watcher {
     seen: u64,
     ready: VecDeque<Bytes>,
     grown: watch::Receiver<u64>,
-    cut: watch::Receiver<u64>,
+    open: OpenWatch,
     ends: Instant,
     bookmark: Option<Instant>,
     over: bool,
 }
 
 impl Call<'_> {
-    /// GET with `watch=true`.
-    pub(crate) fn watch(&self, form: Form) -> Result<Response, Status> {
+    /// GET with `watch=true` by `agent`.
+    pub(crate) fn watch(&self, form: Form, agent: &str) -> Result<Response, Status> {
         let mut selector = self.selector()?;
         if let Some(name) = &self.target.name {
             selector.and_name(name);
@@ -86,7 +87,7 @@ impl Call<'_> {
             seen: asked,
             ready: VecDeque::new(),
             grown: self.shared.store.subscribe(),
-            cut: self.shared.faults.cuts(),
+            open: self.shared.faults.open_watch(agent),
             ends: Instant::now() + timeout,
             bookmark: bookmarks.then(|| Instant::now() + every),
             over: false,
@@ -148,9 +149,15 @@ impl Watcher {
             let tick = self.bookmark.unwrap_or(self.ends).min(self.ends);
             tokio::select! {
                 changed = self.grown.changed() => self.over = changed.is_err(),
-                _ = self.cut.changed() => {
+                end = &mut self.open.ended => {
                     self.over = true;
-                    return Some(Err(HangUp));
+                    match end {
+                        Ok(End::Expire) => {
+                            let status = Status::too_old(self.seen, self.shared.store.version());
+                            self.fail(&status);
+                        }
+                        _ => return Some(Err(HangUp)),
+                    }
                 }
                 () = tokio::time::sleep_until(tick) => self.tick(),
             }
