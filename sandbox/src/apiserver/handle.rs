@@ -75,7 +75,7 @@ pub(crate) async fn handle(
         if let Err(status) = authorize(&shared, &user, &route, entry) {
             return Ok(respond::refusal(&status));
         }
-        let response = dispatch(&shared, &parts, route, query, &body)
+        let response = dispatch(&shared, &parts, &user, route, query, &body)
             .unwrap_or_else(|status| respond::refusal(&status));
         if let Some((When::AfterCommit, effect)) = &fault
             && let Some(answer) = struck(effect, &subject).await
@@ -186,7 +186,10 @@ fn authorize(shared: &Shared, user: &Token, route: &Route, entry: &Request) -> R
         namespace: &entry.namespace,
         name: &entry.name,
     };
-    if !shared.options.rbac || Policies::of(shared).permit(user, &action) {
+    // On a default cluster, everyone may ask what they may (system:basic-user).
+    let asks = (action.verb, action.group, action.resource)
+        == ("create", "authorization.k8s.io", "selfsubjectaccessreviews");
+    if asks || !shared.options.rbac || Policies::of(shared).permit(user, &action) {
         return Ok(());
     }
     Err(rbac::forbidden(&user.user, &action))
@@ -195,6 +198,7 @@ fn authorize(shared: &Shared, user: &Token, route: &Route, entry: &Request) -> R
 fn dispatch(
     shared: &Arc<Shared>,
     parts: &http::request::Parts,
+    user: &Token,
     route: Route,
     query: Query,
     body: &[u8],
@@ -206,7 +210,7 @@ fn dispatch(
             "text/plain; charset=utf-8",
             "ok",
         )),
-        Route::Resource(target) => resource(shared, parts, target, query, body),
+        Route::Resource(target) => resource(shared, parts, user, target, query, body),
         Route::Unknown => Ok(respond::unknown_path()),
         Route::OpenApiV2 => Ok(openapi::version_2()),
         Route::Version => Ok(respond::json(StatusCode::OK, &discovery::version())),
@@ -228,6 +232,7 @@ fn dispatch(
 fn resource(
     shared: &Arc<Shared>,
     parts: &http::request::Parts,
+    user: &Token,
     target: Target,
     query: Query,
     body: &[u8],
@@ -264,6 +269,12 @@ fn resource(
         let message = "the body of the request was in an unknown format - accepted media types include: \
                        application/json (kubectl create KIND sends protobuf; kubectl create -f and apply send JSON)";
         return Err(Status::new(415, "UnsupportedMediaType", message));
+    }
+    if call.resource.review {
+        return match verb {
+            "create" if call.target.name.is_none() => call.review(user, json(body)?),
+            _ => Err(Status::method_not_allowed()),
+        };
     }
     if let Some(name) = &call.target.subresource {
         return call.subresource(name, verb, content_type, || json(body));

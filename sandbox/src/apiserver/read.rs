@@ -122,7 +122,7 @@ impl Call<'_> {
     /// What is listed, as of the version that the parameters ask for.
     fn objects(&self, place: Option<&Continue>) -> Result<Listed, Status> {
         let store = &self.shared.store;
-        let (collection, namespace) = (&self.resource.collection, self.target.namespace.as_deref());
+        let (collection, namespace) = (self.resource.place(), self.target.namespace.as_deref());
         let given = self.query.get("resourceVersion");
         let matching = self.query.get("resourceVersionMatch");
         let at = match place {

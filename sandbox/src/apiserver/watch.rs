@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::call::Call;
+use super::call::{Call, shown};
 use super::form::Form;
 use super::handle::HangUp;
 use super::respond;
@@ -116,7 +116,7 @@ impl Watcher {
             match self
                 .shared
                 .store
-                .list(&self.resource.collection, self.namespace.as_deref(), None)
+                .list(self.resource.place(), self.namespace.as_deref(), None)
             {
                 Ok(found) => found,
                 Err(too_old) => return self.fail(&Status::too_old(self.seen, too_old.oldest)),
@@ -171,7 +171,7 @@ impl Watcher {
             return;
         }
         match store.changes(
-            &self.resource.collection,
+            self.resource.place(),
             self.namespace.as_deref(),
             self.seen,
             BATCH,
@@ -217,10 +217,8 @@ impl Watcher {
         self.over = now >= self.ends;
     }
 
-    fn push(&mut self, kind: &str, mut object: Value) {
-        if self.resource.storage != self.version {
-            object["apiVersion"] = group_version(self.resource.group(), &self.version).into();
-        }
+    fn push(&mut self, kind: &str, object: Value) {
+        let object = shown(&self.resource, &self.version, object);
         let object = self.form.one(object);
         self.push_line(&json!({"type": kind, "object": object}));
     }
