@@ -86,7 +86,7 @@ impl Call<'_> {
             form,
             seen: asked,
             ready: VecDeque::new(),
-            grown: self.shared.store.subscribe(),
+            grown: self.shared.store.subscribe(self.resource.place()),
             open: self.shared.faults.open_watch(agent),
             ends: Instant::now() + timeout,
             bookmark: bookmarks.then(|| Instant::now() + every),
@@ -96,6 +96,8 @@ impl Call<'_> {
             watcher.begin(initial && bookmarks);
         } else if asked == 0 {
             watcher.seen = self.shared.store.version();
+        } else if let Err(too_old) = self.shared.store.reaches_back(asked) {
+            watcher.fail(&Status::too_old(asked, too_old.oldest));
         }
         let stream = futures::stream::unfold(watcher, |mut watcher| async move {
             let line = watcher.next().await?;
@@ -112,15 +114,10 @@ impl Call<'_> {
 impl Watcher {
     /// Starts from what is there now.
     fn begin(&mut self, announce_end: bool) {
-        let (objects, version) =
-            match self
-                .shared
-                .store
-                .list(self.resource.place(), self.namespace.as_deref(), None)
-            {
-                Ok(found) => found,
-                Err(too_old) => return self.fail(&Status::too_old(self.seen, too_old.oldest)),
-            };
+        let (objects, version) = self
+            .shared
+            .store
+            .list(self.resource.place(), self.namespace.as_deref());
         for (_, object) in objects {
             if self.selector.matches(&object) {
                 self.push("ADDED", (*object).clone());
@@ -211,6 +208,8 @@ impl Watcher {
     fn tick(&mut self) {
         let now = Instant::now();
         if self.bookmark.is_some() {
+            // Changes elsewhere have not woken this watch, and yet it is past them.
+            self.read_log();
             self.push_bookmark(false);
             self.bookmark = Some(now + self.shared.options.bookmark_every);
         }
