@@ -4,6 +4,7 @@
 //! A request passes, in this order: [`serve`] (connections), [`handle`] (log, authentication, faults, access rules),
 //! [`route`] (what the path names), and the operation on objects in [`read`], [`watch`], [`write`] or [`delete`].
 
+mod autoscaler;
 mod call;
 mod crd;
 mod defaults;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::autoscaler;
 use crate::status::Cause;
 
 /// Fills in the defaults of an object; `new` if it is being created.
@@ -27,7 +28,7 @@ pub(crate) fn fill(group: &str, plural: &str, new: bool, object: &mut Value) {
         }
         ("apps", "statefulsets") => stateful_set(object),
         ("apps", "daemonsets") => daemon_set(object),
-        ("autoscaling", "horizontalpodautoscalers") => autoscaler(object),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler::fill(object),
         ("batch", "jobs") => template(object),
         ("", "services") => service(object),
         _ => {}
@@ -35,7 +36,7 @@ pub(crate) fn fill(group: &str, plural: &str, new: bool, object: &mut Value) {
 }
 
 /// Sets a field that is missing or null; of anything but an object nothing is set.
-fn missing(object: &mut Value, key: &str, value: Value) {
+pub(crate) fn missing(object: &mut Value, key: &str, value: Value) {
     if let Value::Object(fields) = object {
         let place = fields.entry(key).or_insert(Value::Null);
         if place.is_null() {
@@ -126,17 +127,6 @@ fn daemon_set(object: &mut Value) {
         }
     }
     template(object);
-}
-
-fn autoscaler(object: &mut Value) {
-    missing(object, "spec", json!({}));
-    let spec = &mut object["spec"];
-    missing(spec, "minReplicas", json!(1));
-    let cpu = json!({
-        "type": "Resource",
-        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
-    });
-    missing(spec, "metrics", json!([cpu]));
 }
 
 fn service(object: &mut Value) {
@@ -257,35 +247,6 @@ fn quality(spec: &Value) -> &'static str {
         (true, true) => "Guaranteed",
         (true, false) => "Burstable",
     }
-}
-
-/// What is wrong with a HorizontalPodAutoscaler's bounds.
-pub(crate) fn check_autoscaler(scaler: &Value) -> Vec<Cause> {
-    let spec = &scaler["spec"];
-    let (least, most) = (&spec["minReplicas"], &spec["maxReplicas"]);
-    // As in Go, a number that is left out is 0.
-    let number = |value: &Value| value.as_i64().unwrap_or(0);
-    let mut causes = Vec::new();
-    if number(least) < 1 {
-        let why = "must be greater than or equal to 1";
-        causes.push(Cause::invalid("spec.minReplicas", least, why));
-    }
-    let shown = json!(number(most));
-    if number(most) < 1 {
-        let why = "must be greater than 0";
-        causes.push(Cause::invalid("spec.maxReplicas", &shown, why));
-    }
-    if number(most) < number(least) {
-        let why = "must be greater than or equal to `minReplicas`";
-        causes.push(Cause::invalid("spec.maxReplicas", &shown, why));
-    }
-    for key in ["kind", "name"] {
-        let target = &spec["scaleTargetRef"][key];
-        if target.as_str().unwrap_or_default().is_empty() {
-            causes.push(Cause::required(format!("spec.scaleTargetRef.{key}"), ""));
-        }
-    }
-    causes
 }
 
 /// What is wrong with a pod.

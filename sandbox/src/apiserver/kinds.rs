@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use serde_json::{Value, json};
 
 use super::call::{Call, now};
-use super::{Shared, crd, defaults, event, schema, validate};
+use super::{Shared, autoscaler, crd, defaults, event, schema, validate};
 use crate::registry::Resource;
 use crate::status::Status;
 use crate::store::{Collection, Key, Transaction};
@@ -87,7 +87,7 @@ pub(crate) fn check(call: &Call<'_>, old: Option<&Value>, object: &Value) -> Res
         crd::CRDS => crd::resource(object).err().unwrap_or_default(),
         ("", "pods") => defaults::check_pod(object),
         (_, "events") => event::check(call, old, object),
-        ("autoscaling", "horizontalpodautoscalers") => defaults::check_autoscaler(object),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler::check(object),
         _ => Vec::new(),
     };
     if causes.is_empty() {

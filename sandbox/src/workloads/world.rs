@@ -1,6 +1,6 @@
 //! What the controllers know: a copy of the cluster that includes their own writes at once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -95,6 +95,8 @@ impl Kind {
 pub(super) struct World {
     api: Api,
     objects: BTreeMap<(Kind, String), Arc<Value>>,
+    /// Places of the objects of a kind by the uid of their controller.
+    controlled: BTreeMap<(Kind, String), BTreeSet<String>>,
     /// Uids of objects known to be gone of which a watch may still tell older news.
     gone: HashSet<String>,
 }
@@ -104,6 +106,7 @@ impl World {
         World {
             api,
             objects: BTreeMap::new(),
+            controlled: BTreeMap::new(),
             gone: HashSet::new(),
         }
     }
@@ -130,9 +133,31 @@ impl World {
         let place = (kind, key(&object));
         let known = self.objects.get(&place).map(|known| version(known));
         if known.is_none_or(|known| known < version(&object)) {
+            self.remove(&place);
+            if let Some(owner) = controller(&object) {
+                let owner = (kind, text(owner, "uid").to_owned());
+                let controlled = self.controlled.entry(owner).or_default();
+                controlled.insert(place.1.clone());
+            }
             self.objects.insert(place, Arc::clone(&object));
         }
         object
+    }
+
+    fn remove(&mut self, place: &(Kind, String)) {
+        let Some(object) = self.objects.remove(place) else {
+            return;
+        };
+        let Some(owner) = controller(&object) else {
+            return;
+        };
+        let owner = (place.0, text(owner, "uid").to_owned());
+        if let Some(controlled) = self.controlled.get_mut(&owner) {
+            controlled.remove(&place.1);
+            if controlled.is_empty() {
+                self.controlled.remove(&owner);
+            }
+        }
     }
 
     fn forget(&mut self, kind: Kind, object: &Value) {
@@ -142,7 +167,7 @@ impl World {
             .get(&place)
             .is_some_and(|known| uid(known) == uid(object))
         {
-            self.objects.remove(&place);
+            self.remove(&place);
         }
     }
 
@@ -168,11 +193,15 @@ impl World {
         all
     }
 
-    /// Objects of a kind that `owner` controls.
+    /// Objects of a kind that `owner` controls, ordered by name.
     pub(super) fn owned(&self, kind: Kind, owner: &Value) -> Vec<Arc<Value>> {
-        self.beside(kind, owner, |object| {
-            controller(object).is_some_and(|found| found["uid"] == owner["metadata"]["uid"])
-        })
+        let controlled = self.controlled.get(&(kind, uid(owner).to_owned()));
+        let places = controlled.into_iter().flatten();
+        places
+            .filter_map(|place| self.objects.get(&(kind, place.clone())))
+            .filter(|object| object["metadata"]["namespace"] == owner["metadata"]["namespace"])
+            .map(Arc::clone)
+            .collect()
     }
 
     pub(super) async fn create(
