@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
-use sandbox::faults::{Effect, Rule, When};
+use sandbox::faults::{Effect, Gate, Rule, When};
 use serde_json::{Value, json};
 
 use super::{AGENT, Shop, rolled_out};
 
 /// Clusters at once: each waits most of the time.
 const AT_ONCE: usize = 6;
-
-/// Longer than any test: the request is never answered.
-const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// What a policy's only step does, and how its effect is told and counted from the workload alone.
 #[derive(Clone, Copy, Debug)]
@@ -102,11 +99,10 @@ async fn remediation(action: Action, at: Option<(u64, When)>) -> u64 {
     shop.create_policy("web", action.steps(), policy).await;
     let faults = shop.sandbox.api_server().faults();
     let writes = faults.add(counted(Rule::new(Effect::Delay(Duration::ZERO))));
+    let gate = Gate::new();
     let held = at.map(|(nth, when)| {
         faults.remove(writes);
-        let rule = counted(Rule::new(Effect::Delay(FOR_EVER)))
-            .skip(nth)
-            .times(1);
+        let rule = counted(Rule::hold(&gate)).skip(nth).times(1);
         faults.add(match when {
             When::BeforeCommit => rule,
             When::AfterCommit => rule.after_commit(),
