@@ -102,8 +102,7 @@ struct Logged<'a> {
 
 impl Drop for Logged<'_> {
     fn drop(&mut self) {
-        let entry = std::mem::take(&mut self.entry);
-        self.shared.requests.push(entry);
+        self.shared.requests.push(self.entry.clone());
     }
 }
 
