@@ -17,5 +17,8 @@ pub mod clock;
 pub mod controller;
 pub mod core;
 pub mod crd;
+pub mod explain;
 pub mod fence;
 pub mod lease;
+pub mod metrics;
+pub mod run;

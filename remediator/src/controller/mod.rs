@@ -1,6 +1,7 @@
 //! The controller: watches, a queue of what is due, and the leader that works on it.
 
 mod conditions;
+mod gauges;
 mod kinds;
 mod objects;
 mod policies;
@@ -11,7 +12,7 @@ mod world;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
@@ -25,6 +26,7 @@ use crate::core::{
 };
 use crate::crd::Remediation;
 use crate::fence::{Fence, LostLease, Term};
+use crate::metrics::Metrics;
 use kinds::Kind;
 use objects::{Concerns, Objects};
 use queue::Queue;
@@ -63,11 +65,16 @@ enum Failed {
 struct Shared {
     objects: Mutex<Objects>,
     queue: Mutex<Arc<Queue<Key>>>,
+    storm: Mutex<StormState>,
 }
 
 impl Shared {
     fn objects<T>(&self, look: impl FnOnce(&mut Objects) -> T) -> T {
         look(&mut self.objects.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn storm(&self) -> MutexGuard<'_, StormState> {
+        self.storm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queue(&self) -> Arc<Queue<Key>> {
@@ -160,12 +167,11 @@ struct Leader<W> {
     fence: Fence,
     term: Term,
     limits: Limits,
-    storm: Mutex<StormState>,
     admission: tokio::sync::Mutex<()>,
     failures: Mutex<HashMap<Key, u32>>,
 }
 
-/// Watches always, and works while `fence` is open, for ever.
+/// Watches always, and works while `fence` is open, for ever. `metrics` can ask it for what is the case.
 ///
 /// # Errors
 /// [`LostLease`]: nobody seeks the lease any more.
@@ -174,12 +180,16 @@ pub async fn run<W: Workloads>(
     workloads: W,
     fence: Fence,
     limits: Limits,
+    metrics: &Metrics,
 ) -> Result<(), LostLease> {
     let workloads = Arc::new(workloads);
     let shared = Arc::new(Shared {
         objects: Mutex::default(),
         queue: Mutex::new(Arc::new(Queue::new())),
+        storm: Mutex::default(),
     });
+    let states = shared.clone();
+    metrics.observe(move || states.gauges());
     let mut watches = JoinSet::new();
     for kind in Kind::ALL {
         let (client, shared) = (client.clone(), shared.clone());
@@ -196,7 +206,6 @@ pub async fn run<W: Workloads>(
             fence: fence.clone(),
             term,
             limits,
-            storm: Mutex::default(),
             admission: tokio::sync::Mutex::default(),
             failures: Mutex::default(),
         });
@@ -279,7 +288,7 @@ impl<W: Workloads> Leader<W> {
     }
 
     fn around(&self, spec: &PolicySpec, check: Option<&CheckKey>, now: Time) -> Surroundings {
-        let mut storm = self.storm.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut storm = self.shared.storm();
         self.with_objects(|objects| {
             world::around(objects, spec, check, self.limits, &mut storm, now)
         })

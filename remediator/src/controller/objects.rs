@@ -92,7 +92,12 @@ pub(super) enum Concerns {
 impl Objects {
     /// Whether every kind has been listed.
     pub(super) fn complete(&self) -> bool {
-        Kind::ALL.iter().all(|kind| self.complete.contains(kind))
+        Kind::ALL.into_iter().all(|kind| self.is_listed(kind))
+    }
+
+    /// Whether the kind has been listed.
+    pub(super) fn is_listed(&self, kind: Kind) -> bool {
+        self.complete.contains(&kind)
     }
 
     /// Takes in what a watch told, and says what it concerns.

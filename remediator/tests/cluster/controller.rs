@@ -11,6 +11,7 @@ use remediator::core::execution::{Answer, Live, TargetWrite};
 use remediator::core::{Facts, FactsNeed, Limits, TargetKind, TargetRef};
 use remediator::crd::definitions;
 use remediator::fence::{Fence, Keeper, Term};
+use remediator::metrics::Metrics;
 use sandbox::api::{Api, Patch};
 use sandbox::apiserver::{ApiServer, ApiServerOptions};
 use serde_json::{Value, json};
@@ -183,7 +184,8 @@ impl Cluster {
         keeper.open(Term(term), clock::instant() + Duration::from_secs(600));
         let task = tokio::spawn(async move {
             let workloads = Deployments(client.clone());
-            let ended = controller::run(client, workloads, fence, Limits::default()).await;
+            let (limits, metrics) = (Limits::default(), Metrics::new());
+            let ended = controller::run(client, workloads, fence, limits, &metrics).await;
             assert!(ended.is_err());
         });
         (task, keeper)
