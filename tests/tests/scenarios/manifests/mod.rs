@@ -2,6 +2,7 @@
 
 mod cluster;
 mod files;
+mod policies;
 
 use std::collections::BTreeSet;
 
