@@ -93,6 +93,9 @@ fn admission() -> Value {
     })
 }
 
+/// What is tried, on what, which values are set at which JSON pointers, and part of the refusal if it is refused.
+type Case<'a> = (&'a str, Value, &'a [(&'a str, Value)], Option<&'a str>);
+
 #[test]
 fn the_remediator_may_only_set_the_restart_annotation() {
     let schema = admission();
@@ -116,7 +119,7 @@ fn the_remediator_may_only_set_the_restart_annotation() {
         object
     };
     let restarted = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
-    let cases: &[(&str, Value, &[(&str, Value)], Option<&str>)] = &[
+    let cases: &[Case<'_>] = &[
         ("nothing", deployment(), &[], None),
         (
             "a restart",
