@@ -1,6 +1,7 @@
 //! The manifests in `manifests/`: taken by the API server as they are, and enough for what they are for.
 
 mod cluster;
+mod docs;
 mod files;
 mod policies;
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::line::{Line, Verdict};
 use cluster::Cluster;
-use files::{checks, documents, files, items, kind, name, pod_spec, text};
+use files::{checks, documents, files, folder, items, kind, name, pod_spec, text};
 
 /// The node of the sandbox serves no `pods/exec`, so that its one check cannot pass here; what it may do can be seen.
 const NO_EXEC: &str = "exec-check";
@@ -33,19 +34,8 @@ fn an_example_uses_options_that_exist_and_runs_with_no_more_rights_than_it_needs
             let at = format!("{line:?} {}", name(&check));
             let pod = pod_spec(&check);
             assert_eq!(pod["restartPolicy"], "Never", "{at}");
-            assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{at}");
-            assert_eq!(pod["securityContext"]["runAsUser"], 65532, "{at}");
-            let seccomp = &pod["securityContext"]["seccompProfile"]["type"];
-            assert_eq!(seccomp, "RuntimeDefault", "{at}");
+            runs_without_rights(pod, &at);
             for container in items(&pod["containers"]) {
-                let rights = &container["securityContext"];
-                assert_eq!(rights["allowPrivilegeEscalation"], false, "{at}");
-                assert_eq!(rights["readOnlyRootFilesystem"], true, "{at}");
-                assert_eq!(rights["capabilities"]["drop"][0], "ALL", "{at}");
-                assert!(
-                    container["resources"]["limits"]["memory"].is_string(),
-                    "{at}"
-                );
                 let image = text(&container["image"]);
                 let tag = image.rsplit_once(':').map(|(_, tag)| tag);
                 assert_eq!(tag, Some(env!("CARGO_PKG_VERSION")), "{at}: {image}");
@@ -61,6 +51,37 @@ fn an_example_uses_options_that_exist_and_runs_with_no_more_rights_than_it_needs
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_remediator_runs_without_rights_in_the_version_of_its_program() {
+    let deployment = |object: &Value| kind(object) == "Deployment";
+    let objects = documents(&folder().join("remediator/deployment.yaml"));
+    let deployment = objects.into_iter().find(deployment).unwrap();
+    runs_without_rights(&deployment["spec"]["template"]["spec"], "remediator");
+    let kustomization = documents(&folder().join("remediator/kustomization.yaml"));
+    assert_eq!(
+        kustomization[0]["images"][0]["newTag"],
+        env!("CARGO_PKG_VERSION")
+    );
+    let chart = documents(&folder().join("helm/Chart.yaml"));
+    assert_eq!(chart[0]["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+/// The pod security standard `restricted`, a read-only root file system, and a bound for its memory.
+fn runs_without_rights(pod: &Value, at: &str) {
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{at}");
+    assert_eq!(pod["securityContext"]["runAsUser"], 65532, "{at}");
+    let seccomp = &pod["securityContext"]["seccompProfile"]["type"];
+    assert_eq!(seccomp, "RuntimeDefault", "{at}");
+    for container in items(&pod["containers"]) {
+        let rights = &container["securityContext"];
+        assert_eq!(rights["allowPrivilegeEscalation"], false, "{at}");
+        assert_eq!(rights["readOnlyRootFilesystem"], true, "{at}");
+        assert_eq!(rights["capabilities"]["drop"][0], "ALL", "{at}");
+        let memory = &container["resources"]["limits"]["memory"];
+        assert!(memory.is_string(), "{at}");
     }
 }
 
