@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use kube::Error;
 use kube::client::AuthError;
+use tokio::time::error::Elapsed;
 
 /// Longest text, in characters.
 const LONGEST: usize = 512;
@@ -20,9 +21,11 @@ pub fn explain(error: &Error) -> String {
         // It names the verb and the resource if that is not allowed.
         Error::Api(status) => format!("{} ({})", status.message, status.code),
         Error::Auth(error) => auth(error),
-        Error::Service(error) => error
-            .downcast_ref::<Error>()
-            .map_or_else(|| chain(error.as_ref()), explain),
+        Error::Service(error) if error.is::<Elapsed>() => "no answer in time".to_owned(),
+        Error::Service(error) => match error.downcast_ref::<Error>() {
+            Some(error) => explain(error),
+            None => chain(error.as_ref()),
+        },
         other => chain(other),
     };
     printable(&text)
@@ -96,6 +99,24 @@ mod tests {
         let status = Status::failure(&"é".repeat(100_000), "").with_code(500);
         let text = explain(&Error::Api(Box::new(status)));
         assert_eq!(text.chars().count(), 513, "cut");
+    }
+
+    #[tokio::test]
+    async fn causes_are_told_once_each() {
+        let elapsed = tokio::time::timeout(std::time::Duration::ZERO, std::future::pending::<()>());
+        let error = Error::Service(Box::new(elapsed.await.unwrap_err()));
+        assert_eq!(explain(&error), "no answer in time");
+        let error = Error::ReadEvents(std::io::Error::other("reset by peer"));
+        assert_eq!(
+            explain(&error),
+            "Error reading events stream: reset by peer"
+        );
+        let inner = Error::ReadEvents(std::io::Error::other("reset by peer"));
+        let error = Error::Service(Box::new(inner));
+        assert_eq!(
+            explain(&error),
+            "Error reading events stream: reset by peer"
+        );
     }
 
     #[test]

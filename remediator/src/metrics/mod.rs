@@ -5,6 +5,7 @@
 
 mod format;
 mod policy;
+mod reference;
 mod states;
 
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry};
 
 use crate::core::{ActionName, Mode, Phase, Reason};
 
 pub use format::Format;
+pub use reference::{Kind, METRICS, MetricDoc};
 pub use states::{Gauges, PolicyGauges, WatchGauges};
 
 /// Upper bounds of the durations of remediations, in seconds: from an eviction that is verified by the next run of a
@@ -83,39 +85,13 @@ impl Metrics {
         let request_errors: Family<Answered, Counter> = Family::default();
         let leader = Gauge::<i64>::default();
 
-        let mut registry = Registry::with_prefix("kuberhealer");
-        // The encoder ends each help text with a full stop, and counters' names with _total.
-        registry.register(
-            "remediations",
-            "Remediations that ended, by action, outcome (the phase of the Remediation) and mode of the policy",
-            remediations.clone(),
-        );
-        registry.register_with_unit(
-            "remediation_duration",
-            "From the record of a remediation to its outcome",
-            Unit::Seconds,
-            durations.clone(),
-        );
-        registry.register(
-            "remediations_blocked",
-            "How often a policy began to be held back, by reason",
-            blocked.clone(),
-        );
-        registry.register(
-            "watch_errors",
-            "Watches and lists that failed and were begun anew, by kind",
-            watch_errors.clone(),
-        );
-        registry.register(
-            "request_errors",
-            "Requests to the API server that failed, by HTTP status code; none if there was no answer",
-            request_errors.clone(),
-        );
-        registry.register(
-            "leader",
-            "1 if this replica holds the lease and acts, else 0",
-            leader.clone(),
-        );
+        let mut registry = Registry::with_prefix(reference::PREFIX);
+        add(&mut registry, reference::REMEDIATIONS, &remediations);
+        add(&mut registry, reference::DURATION, &durations);
+        add(&mut registry, reference::BLOCKED, &blocked);
+        add(&mut registry, reference::WATCH_ERRORS, &watch_errors);
+        add(&mut registry, reference::REQUEST_ERRORS, &request_errors);
+        add(&mut registry, reference::LEADER, &leader);
         registry.register_collector(Box::new(states.clone()));
         Metrics {
             registry: Arc::new(registry),
@@ -198,6 +174,11 @@ impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
     }
+}
+
+fn add<M: Metric + Clone>(registry: &mut Registry, doc: MetricDoc, metric: &M) {
+    // The encoder ends each help text with a full stop.
+    registry.register(doc.stem(), doc.help, metric.clone());
 }
 
 /// As the Remediation's status has it.

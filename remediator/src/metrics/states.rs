@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, MetricEncoder,
+};
 use prometheus_client::metrics::MetricType;
 
+use super::reference::{self, MetricDoc};
 use crate::core::{ObjectKey, Reason, StormState};
 
 /// What is the case now.
@@ -114,33 +117,15 @@ impl Collector for States {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let version = env!("CARGO_PKG_VERSION");
         let build = [(Build { version }, 1_u32)];
-        gauge(
-            &mut encoder,
-            "build_info",
-            "1, with the version as its label.",
-            build,
-        )?;
+        gauge(&mut encoder, reference::BUILD, build)?;
         let Some(gauges) = self.now() else {
             return Ok(());
         };
-        encoder
-            .encode_descriptor(
-                "remediations_in_flight",
-                "Remediations begun and not ended, which use up the limit of those at once.",
-                None,
-                MetricType::Gauge,
-            )?
-            .encode_gauge(&gauges.in_flight)?;
+        describe(&mut encoder, reference::IN_FLIGHT)?.encode_gauge(&gauges.in_flight)?;
+        gauge(&mut encoder, reference::STORM, storm(gauges.storm))?;
         gauge(
             &mut encoder,
-            "storm",
-            "1 for the state that holds: active (too many checks fail at once and nothing is begun), cooling (that was so a short time ago), calm.",
-            storm(gauges.storm),
-        )?;
-        gauge(
-            &mut encoder,
-            "watch_listed",
-            "1 if all objects of the kind have been read once, else 0: the replica is not ready.",
+            reference::LISTED,
             gauges.watches.iter().map(|watch| {
                 let kind = watch.kind.clone();
                 (Watched { kind }, u32::from(watch.listed))
@@ -149,32 +134,27 @@ impl Collector for States {
         let policies = || gauges.policies.iter();
         gauge(
             &mut encoder,
-            "policy_check_healthy",
-            "1 if the last run of the policy's check passed, 0 if it failed; no series if no run says.",
+            reference::HEALTHY,
             policies().filter_map(|one| Some((of(one), u32::from(one.healthy?)))),
         )?;
         gauge(
             &mut encoder,
-            "policy_check_stale",
-            "1 if the policy's check has not been written for too long, else 0.",
+            reference::STALE,
             policies().map(|one| (of(one), u32::from(one.stale))),
         )?;
         gauge(
             &mut encoder,
-            "policy_check_consecutive_failures",
-            "Failing runs of the policy's check in a row.",
+            reference::FAILURES,
             policies().map(|one| (of(one), one.consecutive_failures)),
         )?;
         gauge(
             &mut encoder,
-            "policy_success_ratio",
-            "Share of the policy's remediations, of those that succeeded or failed, that succeeded; no series if there is none.",
+            reference::SUCCESS,
             policies().filter_map(|one| Some((of(one), one.success_ratio?))),
         )?;
         gauge(
             &mut encoder,
-            "policy_held",
-            "1 for the reason for which the policy is held back; no series if it is not.",
+            reference::HELD,
             policies().filter_map(|one| {
                 let Of { namespace, policy } = of(one);
                 let reason = one.held?.as_str();
@@ -198,13 +178,20 @@ fn storm(storm: StormState) -> [(State, u32); 3] {
     ["active", "calm", "cooling"].map(|state| (State { state }, u32::from(state == now)))
 }
 
+fn describe<'a>(
+    encoder: &'a mut DescriptorEncoder<'_>,
+    doc: MetricDoc,
+) -> Result<MetricEncoder<'a>, fmt::Error> {
+    let help = format!("{}.", doc.help);
+    encoder.encode_descriptor(doc.stem(), &help, None, MetricType::Gauge)
+}
+
 fn gauge<L: EncodeLabelSet, V: EncodeGaugeValue>(
-    encoder: &mut DescriptorEncoder,
-    name: &str,
-    help: &str,
+    encoder: &mut DescriptorEncoder<'_>,
+    doc: MetricDoc,
     series: impl IntoIterator<Item = (L, V)>,
 ) -> Result<(), fmt::Error> {
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    let mut metric = describe(encoder, doc)?;
     for (labels, value) in series {
         metric.encode_family(&labels)?.encode_gauge(&value)?;
     }

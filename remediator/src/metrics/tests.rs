@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use super::{Format, Gauges, Metrics, PolicyGauges, WatchGauges, mode_name, phase};
+use super::{Format, Gauges, METRICS, Metrics, PolicyGauges, WatchGauges, mode_name, phase};
 use crate::core::{ActionName, Mode, ObjectKey, Phase, Reason, StormState, Time};
 
 /// Metrics as a reader of the text format sees them.
@@ -146,6 +146,32 @@ fn what_was_counted_is_shown() {
             Some(&value),
             "{series} in {read:#?}"
         );
+    }
+}
+
+#[test]
+fn the_table_lists_each_metric_with_its_labels() {
+    let read = read(&all().text(Format::Text).unwrap());
+    assert_eq!(read.kind.len(), METRICS.len());
+    for metric in METRICS {
+        let (name, help) = (metric.name, format!("{}.", metric.help));
+        let kind = metric.kind.as_str();
+        assert_eq!(
+            read.kind.get(name).map(String::as_str),
+            Some(kind),
+            "{name}"
+        );
+        assert_eq!(read.help.get(name), Some(&help), "{name}");
+        let series = read.samples.keys().filter_map(|series| {
+            let (of, labels) = series.split_once('{').unwrap_or((series, ""));
+            let part = of.strip_prefix(name)?;
+            ["", "_count"].contains(&part).then_some(labels)
+        });
+        for labels in series {
+            let names = labels.trim_end_matches('}').split(',');
+            let names = names.filter_map(|label| Some(label.split_once('=')?.0));
+            assert_eq!(names.collect::<Vec<&str>>(), metric.labels, "{name}");
+        }
     }
 }
 

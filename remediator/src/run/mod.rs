@@ -45,7 +45,7 @@ use signals::{Received, Signals};
 
 pub use logging::{LogFormat, LogLevel};
 pub use options::Options;
-pub use variables::{parse, with_help};
+pub use variables::{OptionDoc, parse, reference, with_help};
 
 /// The longest that giving up the lease may take; without an answer by then it is left to expire.
 const RELEASE: Duration = Duration::from_secs(10);

@@ -7,7 +7,9 @@ use std::ffi::OsString;
 
 use clap::error::ContextKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgMatches, Args as _, Command, CommandFactory, FromArgMatches};
+
+use super::options::Options;
 
 const PREFIX: &str = "KUBERHEALER_";
 
@@ -50,6 +52,46 @@ pub fn with_help(command: Command) -> Command {
         arg.help(format!("{short} [env: {name}]"))
             .long_help(format!("{long}\n\n[env: {name}]"))
     })
+}
+
+/// One option, for documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionDoc {
+    /// The flag, such as `--max-per-hour`.
+    pub flag: String,
+    /// The variable, such as `KUBERHEALER_MAX_PER_HOUR`.
+    pub variable: String,
+    /// What the value stands for, such as `NUMBER`.
+    pub value: String,
+    /// The value if the option is not given.
+    pub default: Option<String>,
+    /// What it does, in one sentence.
+    pub help: String,
+    /// What else there is to know of it.
+    pub more: Option<String>,
+    /// The group it is listed under.
+    pub group: String,
+}
+
+/// Every option, in the order of `--help`.
+pub fn reference() -> Vec<OptionDoc> {
+    let command = Options::augment_args(Command::new("remediator"));
+    let docs = command.get_arguments().filter_map(|arg| {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let long = arg.get_long_help().map(ToString::to_string);
+        let value = arg.get_value_names().and_then(|names| names.first());
+        let default = arg.get_default_values().first();
+        Some(OptionDoc {
+            flag: format!("--{}", arg.get_long()?),
+            variable: variable(arg)?,
+            value: value.map(ToString::to_string).unwrap_or_default(),
+            default: default.map(|value| value.to_string_lossy().into_owned()),
+            more: long.and_then(|long| Some(long.strip_prefix(&help)?.trim().to_owned())),
+            group: arg.get_help_heading().unwrap_or("Options").to_owned(),
+            help,
+        })
+    });
+    docs.collect()
 }
 
 /// The variable of an option; none of what clap adds itself.
@@ -106,7 +148,7 @@ mod tests {
 
     use clap::{CommandFactory as _, Parser};
 
-    use super::{parse, with_help};
+    use super::{OptionDoc, parse, reference, with_help};
     use crate::core::Limits;
     use crate::run::Options;
 
@@ -249,19 +291,39 @@ mod tests {
     fn help_names_every_option_and_its_variable() {
         let mut command = with_help(Cli::command());
         let help = command.render_long_help().to_string();
-        let options: Vec<String> = command
-            .get_arguments()
-            .filter_map(|arg| arg.get_long().map(str::to_owned))
-            .filter(|long| long != "help")
-            .collect();
-        assert_eq!(options.len(), 18, "{options:?}");
-        for long in options {
-            let variable = long.replace('-', "_").to_ascii_uppercase();
-            assert!(help.contains(&format!("--{long}")), "{long}: {help}");
+        let options = reference();
+        assert_eq!(options.len(), 18, "{options:#?}");
+        for option in options {
+            assert!(help.contains(&option.flag), "{option:?}: {help}");
+            let variable = format!("[env: {}]", option.variable);
+            assert!(help.contains(&variable), "{option:?}: {help}");
             assert!(
-                help.contains(&format!("[env: KUBERHEALER_{variable}]")),
-                "{long}: {help}"
+                !option.value.is_empty() && !option.help.ends_with('.'),
+                "{option:?}"
             );
+            assert_ne!(option.group, "Options", "{option:?}");
         }
+    }
+
+    #[test]
+    fn documents_get_what_the_parser_does() {
+        let options = reference();
+        let hourly = options.iter().find(|one| one.flag == "--max-per-hour");
+        let expected = OptionDoc {
+            flag: "--max-per-hour".to_owned(),
+            variable: "KUBERHEALER_MAX_PER_HOUR".to_owned(),
+            value: "NUMBER".to_owned(),
+            default: Some("10".to_owned()),
+            help: "Most remediations begun in any hour".to_owned(),
+            more: None,
+            group: "Limits of the whole remediator".to_owned(),
+        };
+        assert_eq!(hourly, Some(&expected));
+        let percent = options.iter().find(|one| one.flag == "--storm-percent");
+        let more = percent.and_then(|one| one.more.as_deref());
+        assert!(
+            more.is_some_and(|more| more.starts_with("When so much fails")),
+            "{more:?}"
+        );
     }
 }

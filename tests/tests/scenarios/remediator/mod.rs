@@ -169,7 +169,7 @@ impl Shop {
             .append(true)
             .open(self.directory.join(format!("{identity}.log")))
             .unwrap();
-        let process = Command::new(binary("remediator"))
+        let process = Command::new(crate::program("remediator"))
             .env("KUBECONFIG", self.directory.join("kubeconfig"))
             .args(["--identity", identity, "--listen", "127.0.0.1:0"])
             .args([
@@ -333,18 +333,6 @@ impl Replica {
         let id = i32::try_from(self.process.id().unwrap()).unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal).unwrap();
     }
-}
-
-/// A binary of the workspace, which `cargo test --workspace` builds beside the tests.
-pub(crate) fn binary(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let path = tests.ancestors().nth(2).unwrap().join(name);
-    assert!(
-        path.exists(),
-        "{}: not built; `cargo build --workspace` does",
-        path.display()
-    );
-    path
 }
 
 fn remediator_definitions() -> Vec<Value> {
