@@ -42,6 +42,22 @@ pub(crate) struct DemoArgs {
     port: Option<u16>,
 }
 
+/// The remediator as its own binary runs it, from its variables alone.
+#[derive(Debug, clap::Parser)]
+struct Remediator {
+    #[command(flatten)]
+    options: remediator::run::Options,
+}
+
+/// `khctl demo-remediator`: runs the remediator in a pod of the demo.
+pub(crate) fn remediator() -> ExitCode {
+    let words = std::iter::once("remediator".into());
+    match remediator::run::parse::<Remediator>(words, |name| std::env::var_os(name)) {
+        Ok(parsed) => remediator::run::run(&parsed.options),
+        Err(error) => error.exit(),
+    }
+}
+
 /// How the story, or the time after it, came to its end.
 enum Ended {
     Told,
