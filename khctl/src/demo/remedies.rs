@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// Why a policy waits while a remediation of it is not finished.
+const OWN: [&str; 3] = ["Intended", "Applied", "Verifying"];
+
 /// Something that the remediator did or decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum News {
@@ -57,6 +60,10 @@ impl Follow {
             return None;
         }
         let reason = text(&allowed["reason"]);
+        // What holds it back is a remediation of its own, which tells for itself.
+        if OWN.contains(&reason.as_str()) {
+            return None;
+        }
         if self.held.insert(name, reason.clone()).as_ref() == Some(&reason) {
             return None;
         }
@@ -136,6 +143,7 @@ mod tests {
             ("False", "UpstreamUnhealthy", held("UpstreamUnhealthy")),
             ("False", "UpstreamUnhealthy", None),
             ("False", "UpstreamGrace", held("UpstreamGrace")),
+            ("False", "Verifying", None),
             ("True", "Allowed", None),
             ("False", "UpstreamGrace", held("UpstreamGrace")),
         ] {

@@ -117,7 +117,9 @@ async fn remediation(action: Action, at: Option<(u64, When)>) -> u64 {
     if let Some(rule) = held {
         assert!(is_held(), "{action:?} {at:?}: it had no such write");
         first.kill().await;
+        gate.empty().await;
         faults.remove(rule);
+        shop.free_lease().await;
         let _second = shop.replica("second", &[]);
         shop.run_checks("web", cured, async || shop.all_over().await)
             .await;

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sandbox::api::{Api, Patch};
 use sandbox::apiserver::Request;
-use sandbox::node::{Image, Images};
+use sandbox::node::{Image, Images, PodNetwork};
 use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -23,6 +23,7 @@ const CHECKS: &str = "/apis/kuberhealthy.github.io/v2/namespaces/kuberhealthy/he
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
 const POLICIES: &str = "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediationpolicies";
 const RECORDS: &str = "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediations";
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kuberhealer/leases";
 const PODS: &str = "/api/v1/namespaces/shop/pods";
 const AGENT: &str = "remediator";
 
@@ -30,9 +31,6 @@ const AGENT: &str = "remediator";
 const DEADLINE: Duration = Duration::from_secs(90);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(50);
-/// Seconds that another replica waits before it takes a lease over.
-const LEASE_SECONDS: &str = "3";
-
 /// A cluster with a web application of three pods, a check of it, and no remediator yet.
 pub(crate) struct Shop {
     pub(crate) sandbox: Sandbox,
@@ -44,11 +42,12 @@ impl Shop {
     pub(crate) async fn start() -> Shop {
         let mut options = Options::default();
         options.node.images = Images::new().with("web", Image::program(["sleep", "3600"]));
+        options.node.network = PodNetwork::apart();
         options.v3.enabled = false;
         let sandbox = Sandbox::start(options).await.unwrap();
         let api = sandbox.api();
-        for definition in remediator_definitions() {
-            api.create(DEFINITIONS, &definition).await.unwrap();
+        for definition in remediator::crd::definitions().unwrap() {
+            api.create(DEFINITIONS, &definition.value).await.unwrap();
         }
         for name in ["kuberhealer", "shop"] {
             let namespace =
@@ -172,12 +171,7 @@ impl Shop {
         let process = Command::new(crate::program("remediator"))
             .env("KUBECONFIG", self.directory.join("kubeconfig"))
             .args(["--identity", identity, "--listen", "127.0.0.1:0"])
-            .args([
-                "--lease-namespace",
-                "kuberhealer",
-                "--lease-seconds",
-                LEASE_SECONDS,
-            ])
+            .args(["--lease-namespace", "kuberhealer"])
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -193,8 +187,7 @@ impl Shop {
 
     /// The replica that holds the lease, if any.
     pub(crate) async fn leader(&self) -> String {
-        let leases = "/apis/coordination.k8s.io/v1/namespaces/kuberhealer/leases";
-        let leases = self.api.list(leases).await.unwrap().items;
+        let leases = self.api.list(LEASES).await.unwrap().items;
         let holder = leases
             .first()
             .map(|lease| lease["spec"]["holderIdentity"].clone());
@@ -203,6 +196,15 @@ impl Shop {
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned()
+    }
+
+    /// Gives the lease of a replica that is dead free, so that nobody has to wait until its time is over.
+    pub(crate) async fn free_lease(&self) {
+        for lease in self.api.list(LEASES).await.unwrap().items {
+            let path = format!("{LEASES}/{}", lease["metadata"]["name"].as_str().unwrap());
+            let free = json!({"spec": {"holderIdentity": ""}});
+            self.api.patch(&path, Patch::Merge, &free).await.unwrap();
+        }
     }
 
     pub(crate) async fn wait_for_leader(&self, identity: &str) {
@@ -333,17 +335,6 @@ impl Replica {
         let id = i32::try_from(self.process.id().unwrap()).unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal).unwrap();
     }
-}
-
-fn remediator_definitions() -> Vec<Value> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../manifests/crds");
-    let mut definitions = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        definitions.push(serde_saphyr::from_str(&text).unwrap());
-    }
-    assert_eq!(definitions.len(), 2);
-    definitions
 }
 
 fn deployment(name: &str, replicas: i64) -> Value {
