@@ -186,11 +186,7 @@ impl Sieve {
     }
 
     /// One byte that is not in the middle of a value; whether it was used up.
-    fn step(
-        &mut self,
-        byte: u8,
-        part: &mut Receiver<'_>,
-    ) -> Result<bool, Malformed> {
+    fn step(&mut self, byte: u8, part: &mut Receiver<'_>) -> Result<bool, Malformed> {
         match (&mut self.state, byte) {
             (State::Begin, b'{') => {
                 self.open.push(Level::of(Kind::List));
@@ -331,11 +327,7 @@ impl Sieve {
         }
     }
 
-    fn close(
-        &mut self,
-        byte: u8,
-        part: &mut Receiver<'_>,
-    ) -> Result<(), Malformed> {
+    fn close(&mut self, byte: u8, part: &mut Receiver<'_>) -> Result<(), Malformed> {
         match (self.open.pop().map(|level| level.kind), byte) {
             (Some(Kind::List), b'}') => {
                 self.state = State::End;
@@ -352,10 +344,7 @@ impl Sieve {
     }
 
     /// After a value: one that is a part of its own is given away.
-    fn value_ended(
-        &mut self,
-        part: &mut Receiver<'_>,
-    ) -> Result<(), Malformed> {
+    fn value_ended(&mut self, part: &mut Receiver<'_>) -> Result<(), Malformed> {
         self.state = State::Comma;
         let found = match self.open.last().map(|level| level.kind) {
             _ if self.out.is_empty() => return Ok(()),
