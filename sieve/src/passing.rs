@@ -171,8 +171,13 @@ mod tests {
     use fearless_simd::{Level, dispatch};
     use proptest::prelude::{prop_assert_eq, proptest};
 
+    /// The same with what every processor of the kind has, and with what this one has.
     fn pass(passing: &mut Passing, bytes: &[u8]) -> (usize, bool) {
-        dispatch!(Level::new(), simd => passing.pass(simd, bytes))
+        let mut plain = *passing;
+        let expected = dispatch!(Level::baseline(), simd => plain.pass(simd, bytes));
+        let found = dispatch!(Level::new(), simd => passing.pass(simd, bytes));
+        assert_eq!((found, *passing), (expected, plain));
+        found
     }
 
     fn whole(text: &str) -> (usize, bool) {
