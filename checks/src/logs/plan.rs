@@ -106,12 +106,13 @@ fn question(
                 (Some(_), Some(_)) => Err("cannot be combined with QUERY_BODY"),
                 (None, None) => Err("expected a query string, or query DSL in QUERY_BODY"),
             };
-            if asked.index.is_none() {
+            let index = asked.index.as_deref().unwrap_or_default().trim();
+            // Dots alone would fall out of the path, and everything be counted.
+            if ["", ".", ".."].contains(&index) {
                 let message = "expected the index, data stream or alias to count in";
                 errors.push(ConfigError::of("INDEX", message));
             }
             let window = asked.window.unwrap_or(DEFAULT_WINDOW);
-            let index = asked.index.as_deref().unwrap_or_default();
             let field = asked.time_field.as_deref().unwrap_or("@timestamp");
             query
                 .map_err(|message| ConfigError::of("QUERY", message))

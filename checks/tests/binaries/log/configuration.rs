@@ -33,6 +33,10 @@ fn wrong_options_are_named() {
             "INDEX: expected the index",
         ),
         (
+            elastic(URL, &[("INDEX", "..")]),
+            "INDEX: expected the index",
+        ),
+        (
             check(
                 "elasticsearch",
                 URL,
