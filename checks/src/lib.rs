@@ -22,6 +22,7 @@ pub mod describe;
 pub mod dns;
 pub mod exec;
 pub mod http;
+pub mod logs;
 pub mod pods;
 pub mod restarts;
 pub mod tcp;
@@ -78,6 +79,7 @@ pub static CHECKS: &[&Check] = &[
     &exec::CHECK,
     &dependency::CHECK,
     &restarts::CHECK,
+    &logs::CHECK,
 ];
 
 /// The check called `name`, with or without `-check` at its end.
