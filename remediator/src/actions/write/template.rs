@@ -1,7 +1,6 @@
 //! Changes a workload's pod template: a restart, and going back to a former one.
 
-use kube::api::{Patch, PatchParams};
-use kube::core::DynamicObject;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::super::answer::{Write, invalid, not_sent, refusal};
@@ -82,32 +81,42 @@ async fn reaches_pods(place: Place<'_>, target: &TargetRef, claim: &Claim) -> Re
     }
 }
 
-/// The template of the revision.
+/// The template of the revision. It is asked for by a list, as revisions are elsewhere, so that no further permission is
+/// needed.
 async fn former(
     place: Place<'_>,
     kind: TargetKind,
     (name, uid): (&str, &str),
 ) -> Result<Value, Refusal> {
     let api = revisions(place.client, place.namespace, kind);
-    let found: DynamicObject = limited(api.get(name)).await.map_err(|why| unread(&why))?;
+    let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+    let found = limited(api.list(&parameters)).await;
+    let found = found.map_err(|why| unread(&why))?.items;
+    let changed = |code, reason: &str, what: &str| Refusal {
+        code,
+        reason: reason.to_owned(),
+        message: format!("revision {name} was expected to have UID {uid}; {what}"),
+    };
+    let mut named = found
+        .iter()
+        .filter(|one| one.metadata.name.as_deref() == Some(name));
+    let Some(found) = named.next() else {
+        return Err(changed(404, "NotFound", "it does not exist any more"));
+    };
     if found.metadata.uid.as_deref() != Some(uid) {
-        return Err(Refusal {
-            code: 409,
-            reason: "Conflict".to_owned(),
-            message: format!("revision {name} was expected to have UID {uid}; it was created anew"),
-        });
+        return Err(changed(409, "Conflict", "it was created anew"));
     }
-    template(kind, &found).ok_or_else(|| {
+    template(kind, found).ok_or_else(|| {
         invalid(format!(
             "revision {name} keeps no pod template to go back to"
         ))
     })
 }
 
-/// A read before a write failed: what was refused for good, and what can be tried again.
+/// A read before a write failed: what is forbidden stays so, anything else can be tried again.
 fn unread(error: &kube::Error) -> Refusal {
     match error {
-        kube::Error::Api(status) if matches!(status.code, 403 | 404) => refusal(status),
+        kube::Error::Api(status) if status.code == 403 => refusal(status),
         error => not_sent(error),
     }
 }

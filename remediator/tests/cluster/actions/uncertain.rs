@@ -210,7 +210,7 @@ async fn a_write_that_is_not_permitted_is_refused_and_the_permission_named() {
         panic!("{answer:?}");
     };
     assert!(
-        message.contains("cannot get resource \"replicasets\""),
+        message.contains("cannot list resource \"replicasets\""),
         "{message}"
     );
     assert_eq!(stage.writes(), []);
@@ -222,7 +222,7 @@ async fn a_read_before_a_write_that_fails_is_no_write() {
     let (web, cases) = cases(&stage).await;
     let roll_back = &cases[3];
     for fault in [Rule::refuse(500), Rule::refuse(429), Rule::hang_up()] {
-        let rule = stage.server.faults().add(fault.agent(AGENT).verb("get"));
+        let rule = stage.server.faults().add(fault.agent(AGENT).verb("list"));
         let answer = stage.write(&web, &roll_back.write).await;
         assert!(
             matches!(&answer, Answer::Refused(refusal) if refusal.code == 0),

@@ -202,10 +202,10 @@ async fn a_former_template_is_put_in_place_as_a_whole_and_nothing_else() {
         }}});
         let path = format!("{}/web", collection(kind));
         stage.api.patch(&path, Patch::Merge, &change).await.unwrap();
-        let second = history(&former, name, 2, &stage.get(&web).await["spec"]["template"]);
+        let second = history(&former, name, 5, &stage.get(&web).await["spec"]["template"]);
         let second = stage.create(HISTORY, second).await;
         // Of somebody else.
-        let mut other = history(&former, name, 9, &template("other"));
+        let mut other = history(&former, name, 4, &template("other"));
         other["metadata"]["ownerReferences"][0]["uid"] =
             json!("00000000-0000-0000-0000-000000000000");
         stage.create(HISTORY, other).await;
