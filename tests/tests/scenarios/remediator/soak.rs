@@ -1,58 +1,25 @@
 //! Everything goes wrong at random for a long time; then it stops, and nothing is lost, nothing was doubled, and the
 //! API server was not flooded.
 
-use std::time::Duration;
-
-use sandbox::faults::{Effect, Rule};
+use sandbox::faults;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{AGENT, Shop, rolled_out, unix_now};
+use super::{AGENT, LOOK, Shop, rolled_out, unix_now};
 
-/// Faults injected.
-const STEPS: u32 = 3000;
+/// How long things go wrong, in seconds.
+const SECONDS: u64 = 60;
 
-/// From one to the next.
-const STEP: Duration = Duration::from_millis(20);
+/// The share of the requests that something happens to.
+const CHANCE: f64 = 0.2;
 
-/// Requests in a minute that faults may lead to: five watches that are cut fifty times a second, and three workloads.
-const REQUESTS_PER_MINUTE: f64 = 1500.0;
+/// Requests of the two remediators in that time, at least: each is a step at which something can go wrong.
+const STEPS: u64 = 2000;
 
-const NAMES: [&str; 3] = ["web", "api", "jobs"];
+/// And at most. Eight workloads that are remediated all the time need some forty in a second.
+const FLOOD: u64 = 6000;
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
-/// A fault for the next few requests of the remediator.
-fn fault(dice: &mut Dice) -> Rule {
-    let refuse = |code, retry_after| Effect::Refuse { code, retry_after };
-    let effect = match dice.below(8) {
-        0 => refuse(429, Some(1)),
-        1 => refuse(429, None),
-        2 => refuse(500, None),
-        3 => refuse(503, None),
-        4 => refuse(409, None),
-        5 => refuse(410, None),
-        6 => Effect::Delay(Duration::from_millis(dice.below(300))),
-        _ => Effect::Drop,
-    };
-    let rule = Rule::new(effect.clone())
-        .agent(AGENT)
-        .times(1 + dice.below(3));
-    // A refusal has no effect; only an answer can be lost or late.
-    let late = matches!(effect, Effect::Drop | Effect::Delay(_)) && dice.below(2) == 0;
-    if late { rule.after_commit() } else { rule }
-}
+const NAMES: [&str; 8] = ["web", "api", "jobs", "mail", "cart", "pay", "feed", "auth"];
 
 /// One workload: how often it was changed, and whether it is well.
 struct Workload {
@@ -64,10 +31,28 @@ struct Workload {
 }
 
 impl Workload {
-    /// Lives for a second: a run of its check. If it is well and `breaks`, it breaks.
+    async fn create(shop: &Shop, name: &'static str) -> Workload {
+        if name != "web" {
+            shop.create_check(name).await;
+            shop.create_deployment(name, 2).await;
+        }
+        let retry = json!({"cooldownSeconds": 1, "minHealthySeconds": 0, "maxRetry": 10});
+        let spec = json!({"retry": retry, "historyLimit": 100});
+        shop.create_policy(name, json!([{"rolloutRestart": {}}]), spec)
+            .await;
+        let deployment = shop.deployment(name).await;
+        Workload {
+            name,
+            generation: generation(&deployment),
+            broken_at: None,
+            breaks: 0,
+        }
+    }
+
+    /// A run of its check. If it is well and `breaks`, it breaks.
     async fn live(&mut self, shop: &Shop, breaks: bool) {
         let deployment = shop.deployment(self.name).await;
-        let generation = deployment["metadata"]["generation"].as_i64().unwrap();
+        let generation = generation(&deployment);
         match self.broken_at {
             Some(at) if generation > at && rolled_out(&deployment) => self.broken_at = None,
             None if breaks => {
@@ -85,114 +70,104 @@ impl Workload {
     }
 }
 
+fn generation(deployment: &Value) -> i64 {
+    deployment["metadata"]["generation"].as_i64().unwrap()
+}
+
+/// Requests of all replicas so far.
+fn requests(shop: &Shop) -> u64 {
+    let counts = shop.sandbox.api_server().request_counts();
+    let own = counts
+        .iter()
+        .filter(|(kind, _)| kind.agent.starts_with(AGENT));
+    own.map(|(_, count)| count.all).sum()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_nothing_is_lost_and_nothing_doubled() {
     let shop = Shop::start().await;
     let mut workloads = Vec::new();
     for name in NAMES {
-        if name != "web" {
-            shop.create_check(name).await;
-            shop.create_deployment(name, 2).await;
-        }
-        let retry = json!({"cooldownSeconds": 1, "minHealthySeconds": 0, "maxRetry": 10});
-        let spec = json!({"retry": retry, "historyLimit": 100});
-        shop.create_policy(name, json!([{"rolloutRestart": {}}]), spec)
-            .await;
-        let deployment = shop.deployment(name).await;
-        let generation = deployment["metadata"]["generation"].as_i64().unwrap();
-        workloads.push(Workload {
-            name,
-            generation,
-            broken_at: None,
-            breaks: 0,
-        });
+        workloads.push(Workload::create(&shop, name).await);
     }
-    let limits = ["--max-in-flight", "3", "--max-per-hour", "1000"];
+    let limits = [
+        "--max-in-flight",
+        "8",
+        "--max-per-hour",
+        "10000",
+        "--storm-minimum",
+        "100",
+    ];
     let replicas = [
         shop.replica("first", &limits),
         shop.replica("second", &limits),
     ];
     let server = shop.sandbox.api_server();
     let seed = unix_now();
-    let mut dice = Dice(seed);
-    let began = Instant::now();
-    let mut second = unix_now();
-    for _ in 0..STEPS {
-        match dice.below(40) {
-            0 => server.faults().cut_watches(),
-            1 => server.compact(),
-            _ => drop(server.faults().add(fault(&mut dice))),
-        }
-        sleep(STEP).await;
-        if unix_now() != second {
-            second = unix_now();
-            // What has not struck by now would only pile up.
-            server.faults().clear();
-            for workload in &mut workloads {
-                workload.live(&shop, dice.below(4) == 0).await;
+    for rule in faults::storm(CHANCE, seed) {
+        server.faults().add(rule.agent(AGENT));
+    }
+    let began = unix_now();
+    while unix_now() - began < SECONDS {
+        match unix_now() % 10 {
+            0 | 5 => server.faults().cut_watches_of(AGENT),
+            3 => {
+                server.compact();
+                server.faults().expire_watches_of(AGENT);
             }
+            _ => {}
+        }
+        for (nth, workload) in (0..).zip(&mut workloads) {
+            workload.live(&shop, unix_now() % 8 == nth).await;
         }
     }
-    let minutes = began.elapsed().as_secs_f64() / 60.0;
-    let requests = server
-        .requests()
-        .iter()
-        .filter(|request| request.agent.starts_with(AGENT))
-        .count();
+    let requests = requests(&shop);
     server.faults().clear();
 
     // Calm: what is still broken is cured, and every remediation comes to its end.
     let until = Instant::now() + super::DEADLINE;
-    loop {
+    while workloads
+        .iter()
+        .any(|workload| workload.broken_at.is_some())
+        || !shop.all_over().await
+    {
         assert!(
             Instant::now() < until,
             "seed {seed}: {}",
             shop.story().await
         );
-        let broken = workloads
-            .iter()
-            .any(|workload| workload.broken_at.is_some());
-        if !broken && shop.all_over().await {
-            break;
-        }
         for workload in &mut workloads {
             workload.live(&shop, false).await;
         }
-        let second = unix_now();
-        while unix_now() == second {
-            sleep(super::LOOK).await;
-        }
+        sleep(LOOK).await;
     }
     let records = shop.records().await;
     for workload in &workloads {
-        let deployment = shop.deployment(workload.name).await;
-        let changes = deployment["metadata"]["generation"].as_i64().unwrap() - workload.generation;
+        let name = workload.name;
+        let deployment = shop.deployment(name).await;
+        let changes = generation(&deployment) - workload.generation;
         let touched = |record: &&Value| {
-            record["spec"]["target"]["name"] == workload.name && record["status"]["touched"] != "No"
+            record["spec"]["target"]["name"] == name && record["status"]["touched"] != "No"
         };
         let touched = i64::try_from(records.iter().filter(touched).count()).unwrap();
-        let story = shop.story().await;
-        assert!(
-            workload.breaks > 3,
-            "seed {seed}: {} broke {} times",
-            workload.name,
-            workload.breaks
-        );
+        let story = || {
+            format!(
+                "seed {seed}: {name} broke {} times, was changed {changes} times by {touched} remediations",
+                workload.breaks
+            )
+        };
+        assert!(workload.breaks >= 2, "{}: {}", story(), shop.story().await);
         assert!(
             changes >= workload.breaks,
-            "seed {seed}: {} was left broken: {story}",
-            workload.name
+            "{}: {}",
+            story(),
+            shop.story().await
         );
-        assert!(
-            changes <= touched,
-            "seed {seed}: {} changed {changes} times by {touched} remediations: {story}",
-            workload.name
-        );
+        assert!(changes <= touched, "{}: {}", story(), shop.story().await);
     }
-    let rate = requests as f64 / minutes;
     assert!(
-        rate < REQUESTS_PER_MINUTE,
-        "seed {seed}: {rate:.0} requests per minute"
+        (STEPS..FLOOD).contains(&requests),
+        "seed {seed}: {requests} requests in {SECONDS} s"
     );
     drop(replicas);
     shop.stop().await;
