@@ -3,9 +3,8 @@
 use kube::Client;
 
 use super::options::Options;
-use crate::controller::{self, Workloads};
-use crate::core::execution::{Answer, Live, Refusal, TargetWrite};
-use crate::core::{FactsNeed, TargetKind, TargetRef};
+use crate::actions::Cluster;
+use crate::controller;
 use crate::fence::{Fence, LostLease};
 use crate::metrics::Metrics;
 
@@ -16,32 +15,6 @@ pub(super) async fn controller(
     options: Options,
     metrics: Metrics,
 ) -> Result<(), LostLease> {
-    let workloads = Unreadable;
+    let workloads = Cluster::new(client.clone());
     controller::run(client, workloads, fence, options.limits(), &metrics).await
-}
-
-/// Until there is a way to workloads, each of them is one that cannot be read, so that nothing is ever done.
-struct Unreadable;
-
-impl Workloads for Unreadable {
-    async fn facts(
-        &self,
-        _: &str,
-        _: (TargetKind, &str),
-        _: FactsNeed,
-    ) -> Result<Live, kube::Error> {
-        Ok(Live::Unreadable(refusal()))
-    }
-
-    async fn write(&self, _: &Fence, _: &str, _: &TargetRef, _: &TargetWrite) -> Answer {
-        Answer::Refused(refusal())
-    }
-}
-
-fn refusal() -> Refusal {
-    Refusal {
-        code: 0,
-        reason: "NotImplemented".to_owned(),
-        message: "this build reads no workloads".to_owned(),
-    }
 }
