@@ -17,5 +17,6 @@ pub mod clock;
 pub mod controller;
 pub mod core;
 pub mod crd;
+pub mod events;
 pub mod fence;
 pub mod lease;

@@ -8,7 +8,7 @@ use kube::{Client, Config};
 use remediator::clock;
 use remediator::controller::{self, Workloads};
 use remediator::core::execution::{Answer, Live, TargetWrite};
-use remediator::core::{Facts, FactsNeed, Limits, TargetKind, TargetRef};
+use remediator::core::{Facts, FactsNeed, TargetKind, TargetRef};
 use remediator::crd::definitions;
 use remediator::fence::{Fence, Keeper, Term};
 use sandbox::api::{Api, Patch};
@@ -183,7 +183,8 @@ impl Cluster {
         keeper.open(Term(term), clock::instant() + Duration::from_secs(600));
         let task = tokio::spawn(async move {
             let workloads = Deployments(client.clone());
-            let ended = controller::run(client, workloads, fence, Limits::default()).await;
+            let ended =
+                controller::run(client, workloads, fence, controller::Settings::default()).await;
             assert!(ended.is_err());
         });
         (task, keeper)
