@@ -18,5 +18,8 @@ pub mod controller;
 pub mod core;
 pub mod crd;
 pub mod events;
+pub mod explain;
 pub mod fence;
 pub mod lease;
+pub mod metrics;
+pub mod run;

@@ -4,20 +4,72 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use remediator::crd::{Definition, definitions};
+use remediator::run::{Options, parse, run, with_help};
 
-/// Acts on failed Kuberhealthy checks, safely, exactly once, and keeps the record.
+const HELP: &str = "\
+Each option is a flag and a variable of the same name. The flag wins, and an
+empty variable counts as unset. Lists are separated by commas.
+
+It needs the definitions of its kinds, and waits until they are installed:
+  remediator crds | kubectl apply --server-side -f -
+What it may not do, for want of a role, it names: in its log, and in the
+condition Permitted of the policy.
+
+Served at --listen: /metrics for Prometheus, /healthz, and /readyz, which is
+200 once everything that is watched was listed, whether or not it leads.
+
+Examples:
+  As a pod does it:           remediator --log-format json
+  From a terminal:            remediator --context staging --namespaces shop
+  See, without acting:        remediator --pause
+  More at once, later calm:   remediator --max-in-flight 3 --max-per-hour 30
+
+Exit status:
+  0    ended by SIGTERM or SIGINT, with no write left half done
+  1    it could not run, or writes were under way longer than
+       --shutdown-seconds; the last line of the log says what
+  2    wrong usage
+  101  a defect: please report the last line of the log
+  130  or 143: a second signal cut the end short";
+
+/// Acts on failed Kuberhealthy checks, safely, exactly once, and keeps the record
+///
+/// Without a subcommand it runs the controller: it watches Kuberhealthy's checks, follows the RemediationPolicies, and
+/// writes a Remediation for each thing it does or would do.
 #[derive(Parser)]
-#[command(name = "remediator", version, arg_required_else_help = true)]
+#[command(
+    name = "remediator",
+    version,
+    after_help = HELP,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
 struct Cli {
+    #[command(flatten)]
+    options: Options,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Crds(Crds),
+    Completions(Completions),
+}
+
+/// Print a completion script for a shell
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  remediator completions bash > ~/.local/share/bash-completion/completions/remediator
+  remediator completions zsh > ~/.zfunc/_remediator
+  remediator completions fish > ~/.config/fish/completions/remediator.fish")]
+struct Completions {
+    /// The shell
+    shell: clap_complete::Shell,
 }
 
 /// Print the definitions of RemediationPolicy and Remediation
@@ -49,14 +101,31 @@ struct Crds {
 }
 
 fn main() -> ExitCode {
-    let Command::Crds(crds) = Cli::parse().command;
-    match crds.run() {
+    let cli: Cli = match parse(std::env::args_os(), |name| std::env::var_os(name)) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let ended = match cli.command {
+        None => return run(&cli.options),
+        Some(Command::Crds(crds)) => crds.run(),
+        Some(Command::Completions(completions)) => completions.run(),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             // Nobody is left to be told if standard error is closed.
             let _ = writeln!(io::stderr(), "remediator: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Completions {
+    fn run(&self) -> Result<(), String> {
+        let mut script = Vec::new();
+        let mut command = with_help(Cli::command());
+        clap_complete::generate(self.shell, &mut command, "remediator", &mut script);
+        print(&script)
     }
 }
 
@@ -81,7 +150,10 @@ impl Crds {
                 std::fs::write(&path, text)
                     .map_err(|error| format!("cannot write {}: {error}", path.display()))
             }),
-            Crds { .. } => print(&texts),
+            Crds { .. } => {
+                let documents: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
+                print(documents.join("---\n").as_bytes())
+            }
         }
     }
 }
@@ -113,12 +185,11 @@ fn check(folder: &Path, texts: &[(&Definition, String)]) -> Result<(), String> {
     ))
 }
 
-fn print(texts: &[(&Definition, String)]) -> Result<(), String> {
-    let documents: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
-    match io::stdout().write_all(documents.join("---\n").as_bytes()) {
+fn print(text: &[u8]) -> Result<(), String> {
+    match io::stdout().write_all(text) {
         // `remediator crds | head` is no mistake.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("cannot write the definitions: {error}"))
+            Err(format!("cannot write to standard output: {error}"))
         }
         _ => Ok(()),
     }

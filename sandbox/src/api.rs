@@ -119,6 +119,7 @@ pub struct Api {
     http: reqwest::Client,
     url: String,
     patience: Duration,
+    metadata_only: bool,
 }
 
 impl Api {
@@ -159,7 +160,15 @@ impl Api {
             http,
             url: url.trim_end_matches('/').to_owned(),
             patience: PATIENCE,
+            metadata_only: false,
         })
+    }
+
+    /// The same client, which reads no more of objects than their metadata.
+    #[must_use]
+    pub fn metadata_only(mut self) -> Api {
+        self.metadata_only = true;
+        self
     }
 
     /// URL of the server.
@@ -265,6 +274,20 @@ impl Api {
             .await
     }
 
+    /// Deletes the object at `path`, or starts its deletion, if it is the one of this uid; its dependents follow in the
+    /// background.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; another object of that name is a conflict.
+    pub async fn delete_uid(&self, path: &str, uid: &str) -> Result<Value, ApiError> {
+        let options = serde_json::json!({
+            "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid},
+            "propagationPolicy": "Background",
+        });
+        self.call("DELETE", path, Some(("application/json", &options)))
+            .await
+    }
+
     /// Changes of the collection at `path` since `resource_version` (of a list or an event); with an empty one,
     /// the present objects come first as `Added`.
     ///
@@ -326,6 +349,9 @@ impl Api {
     ) -> Result<reqwest::Response, ApiError> {
         let verb = http::Method::try_from(method).map_err(|why| broken(method, path, why))?;
         let mut request = self.http.request(verb, format!("{}{path}", self.url));
+        if self.metadata_only && method == "GET" {
+            request = request.header(http::header::ACCEPT, metadata_form(path));
+        }
         if let Some((content_type, body)) = body {
             request = request
                 .header(http::header::CONTENT_TYPE, content_type)
@@ -381,6 +407,14 @@ fn excerpt(body: &[u8]) -> String {
         .chars()
         .take(200)
         .collect()
+}
+
+/// The `Accept` header for the metadata of what a path names: a list comes in another form than an object or a watch.
+fn metadata_form(path: &str) -> &'static str {
+    match path.contains("?limit=") || path.contains("&limit=") {
+        true => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        false => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+    }
 }
 
 fn with_query(path: &str, query: &str) -> String {

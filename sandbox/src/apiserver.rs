@@ -4,11 +4,13 @@
 //! A request passes, in this order: [`serve`] (connections), [`handle`] (log, authentication, faults, access rules),
 //! [`route`] (what the path names), and the operation on objects in [`read`], [`watch`], [`write`] or [`delete`].
 
+mod autoscaler;
 mod call;
 mod crd;
 mod defaults;
 mod delete;
 mod discovery;
+mod event;
 mod eviction;
 mod form;
 mod handle;
@@ -21,7 +23,9 @@ mod patch;
 mod query;
 mod rbac;
 mod read;
+mod requests;
 mod respond;
+mod review;
 mod route;
 mod scale;
 mod schema;
@@ -34,9 +38,9 @@ mod validate;
 mod watch;
 mod write;
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use serde_json::json;
@@ -46,6 +50,8 @@ use tokio::task::JoinHandle;
 use crate::faults::Faults;
 use crate::registry::Registry;
 use crate::store::{Limits, Store};
+
+pub use requests::{Request, RequestCount, RequestKind};
 
 /// Who a bearer token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,28 +98,6 @@ impl Default for ApiServerOptions {
     }
 }
 
-/// A request that was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// `User-Agent`.
-    pub agent: String,
-    /// Authenticated user.
-    pub user: String,
-    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection`; for a path that names no
-    /// object the HTTP method in lower case.
-    pub verb: String,
-    /// Plural and subresource, such as `pods` or `pods/status`; empty for a path that names no object.
-    pub resource: String,
-    /// Namespace; empty if none.
-    pub namespace: String,
-    /// Name; empty if none.
-    pub name: String,
-    /// Path and query.
-    pub path: String,
-    /// HTTP code of the answer; `None` if the connection was closed on purpose instead.
-    pub code: Option<u16>,
-}
-
 /// Why an API server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -133,7 +117,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) registry: RwLock<Registry>,
     pub(crate) faults: Faults,
-    pub(crate) requests: Mutex<VecDeque<Request>>,
+    pub(crate) requests: requests::Log,
 }
 
 impl Shared {
@@ -166,11 +150,11 @@ impl ApiServer {
             changes: options.history,
         });
         let shared = Arc::new(Shared {
+            requests: requests::Log::new(options.request_log),
             options,
             store,
             registry: RwLock::new(Registry::builtin()),
             faults: Faults::new(),
-            requests: Mutex::default(),
         });
         kinds::bootstrap(&shared);
         let task = tokio::spawn(serve::run(listener, Arc::clone(&shared)));
@@ -208,11 +192,19 @@ impl ApiServer {
         self.shared.faults.clone()
     }
 
-    /// The latest requests, oldest first.
+    /// The latest requests, oldest first: no more than [`ApiServerOptions::request_log`].
     pub fn requests(&self) -> Vec<Request> {
-        let requests = self.shared.requests.lock();
-        let requests = requests.unwrap_or_else(PoisonError::into_inner);
-        requests.iter().cloned().collect()
+        self.shared.requests.latest()
+    }
+
+    /// As [`ApiServer::requests`], and forgets them, so that a long test can read all of them in parts.
+    pub fn take_requests(&self) -> Vec<Request> {
+        self.shared.requests.take()
+    }
+
+    /// How many requests of each kind there were since the start, forgotten ones too.
+    pub fn request_counts(&self) -> BTreeMap<RequestKind, RequestCount> {
+        self.shared.requests.counts()
     }
 
     /// Forgets the history, as etcd's compaction does: watches and paged lists from before now get 410.

@@ -1,11 +1,19 @@
-//! Things that go wrong on purpose: the API server refuses, delays, hangs up, and cuts watches.
+//! Things that go wrong on purpose: the API server refuses, delays, holds, hangs up, and ends watches.
+
+mod chance;
+mod gate;
+mod watches;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::status::Status;
+use chance::Chance;
+use watches::Watches;
+pub(crate) use watches::{End, OpenWatch};
+
+pub use chance::storm;
+pub use gate::{Gate, Held};
 
 /// When a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +38,8 @@ pub enum Effect {
     Delay(Duration),
     /// Closes the connection without an answer.
     Drop,
+    /// Holds the request at a gate.
+    Hold(Gate),
 }
 
 /// A fault and the requests it strikes. Without conditions it strikes every request.
@@ -39,8 +49,10 @@ pub struct Rule {
     verb: Option<String>,
     resource: Option<String>,
     name: Option<String>,
+    writes: bool,
     skip: u64,
     times: u64,
+    chance: Option<Chance>,
     when: When,
     effect: Effect,
 }
@@ -53,8 +65,10 @@ impl Rule {
             verb: None,
             resource: None,
             name: None,
+            writes: false,
             skip: 0,
             times: u64::MAX,
+            chance: None,
             when: When::BeforeCommit,
             effect,
         }
@@ -71,6 +85,11 @@ impl Rule {
     /// Closes the connection without an answer.
     pub fn hang_up() -> Rule {
         Rule::new(Effect::Drop)
+    }
+
+    /// Holds the request at this gate.
+    pub fn hold(gate: &Gate) -> Rule {
+        Rule::new(Effect::Hold(gate.clone()))
     }
 
     /// Only clients whose `User-Agent` begins with this.
@@ -97,6 +116,24 @@ impl Rule {
         self
     }
 
+    /// Only requests that write: `create`, `update`, `patch`, `delete`, `deletecollection`.
+    pub fn writes(mut self) -> Rule {
+        self.writes = true;
+        self
+    }
+
+    /// Strikes only the `number`th request that matches, counted from 1.
+    pub fn nth(self, number: u64) -> Rule {
+        self.skip(number.saturating_sub(1)).times(1)
+    }
+
+    /// Strikes a request that matches only with this probability (0 to 1). The same seed strikes the same ones of a
+    /// sequence of requests.
+    pub fn chance(mut self, probability: f64, seed: u64) -> Rule {
+        self.chance = Some(Chance::new(probability, seed));
+        self
+    }
+
     /// Spares the first so many requests that match.
     pub fn skip(mut self, requests: u64) -> Rule {
         self.skip = requests;
@@ -118,9 +155,17 @@ impl Rule {
     fn fits(&self, subject: &Subject<'_>) -> bool {
         let equal =
             |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        self.agent
-            .as_deref()
-            .is_none_or(|prefix| subject.agent.starts_with(prefix))
+        let is_write = || {
+            matches!(
+                subject.verb,
+                "create" | "update" | "patch" | "delete" | "deletecollection"
+            )
+        };
+        (!self.writes || is_write())
+            && self
+                .agent
+                .as_deref()
+                .is_none_or(|prefix| subject.agent.starts_with(prefix))
             && equal(&self.verb, subject.verb)
             && equal(&self.resource, subject.resource)
             && equal(&self.name, subject.name)
@@ -146,6 +191,7 @@ struct Armed {
     rule: Rule,
     matched: u64,
     struck: u64,
+    dice: u64,
 }
 
 #[derive(Debug, Default)]
@@ -158,14 +204,14 @@ struct Rules {
 #[derive(Debug, Clone)]
 pub struct Faults {
     rules: Arc<Mutex<Rules>>,
-    cuts: Arc<watch::Sender<u64>>,
+    watches: Watches,
 }
 
 impl Faults {
     pub(crate) fn new() -> Faults {
         Faults {
             rules: Arc::default(),
-            cuts: Arc::new(watch::Sender::new(0)),
+            watches: Watches::new(),
         }
     }
 
@@ -180,6 +226,7 @@ impl Faults {
         let id = RuleId(rules.next);
         rules.armed.push(Armed {
             id,
+            dice: rule.chance.map_or(0, |chance| chance.seed),
             rule,
             matched: 0,
             struck: 0,
@@ -208,11 +255,29 @@ impl Faults {
 
     /// Ends every open watch by closing its connection.
     pub fn cut_watches(&self) {
-        self.cuts.send_modify(|count| *count += 1);
+        self.watches.end("", End::Cut);
     }
 
-    pub(crate) fn cuts(&self) -> watch::Receiver<u64> {
-        self.cuts.subscribe()
+    /// Ends the open watches of clients whose `User-Agent` begins with `agent` by closing their connections.
+    pub fn cut_watches_of(&self, agent: &str) {
+        self.watches.end(agent, End::Cut);
+    }
+
+    /// Ends the open watches of clients whose `User-Agent` begins with `agent` with an event `ERROR` 410, as a server does
+    /// that has lost track of them. With [`ApiServer::compact`](crate::apiserver::ApiServer::compact) before it, a
+    /// new watch from where they were gets 410 too.
+    pub fn expire_watches_of(&self, agent: &str) {
+        self.watches.end(agent, End::Expire);
+    }
+
+    /// Waits until clients whose `User-Agent` begins with `agent` have at least so many watches open.
+    pub async fn watches_opened(&self, agent: &str, number: usize) {
+        self.watches.opened(agent, number).await;
+    }
+
+    /// Notes a watch as open.
+    pub(crate) fn open_watch(&self, agent: &str) -> OpenWatch {
+        self.watches.open(agent)
     }
 
     /// The fault that strikes a request, if any.
@@ -222,7 +287,9 @@ impl Faults {
                 continue;
             }
             armed.matched += 1;
-            if armed.matched > armed.rule.skip && armed.struck < armed.rule.times {
+            let counts = armed.matched > armed.rule.skip && armed.struck < armed.rule.times;
+            let chance = armed.rule.chance;
+            if counts && chance.is_none_or(|chance| chance.strikes(&mut armed.dice)) {
                 armed.struck += 1;
                 return Some((armed.rule.when, armed.rule.effect.clone()));
             }
@@ -294,10 +361,24 @@ mod tests {
             (Rule::hang_up().resource("pods"), false),
             (Rule::hang_up().name("q"), false),
             (Rule::hang_up().verb("get"), false),
+            (Rule::hang_up().writes(), true),
+            (Rule::hang_up().chance(1.0, 3), true),
+            (Rule::hang_up().chance(0.0, 3), false),
+            (Rule::hang_up().nth(1), true),
+            (Rule::hang_up().nth(2), false),
         ] {
             let faults = Faults::new();
             faults.add(rule.clone());
             assert_eq!(faults.strike(&PUT).is_some(), strikes, "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_writes_spares_reads() {
+        let faults = Faults::new();
+        faults.add(Rule::hang_up().writes());
+        for verb in ["get", "list", "watch"] {
+            assert_eq!(faults.strike(&Subject { verb, ..PUT }), None, "{verb}");
         }
     }
 

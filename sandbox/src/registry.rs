@@ -48,6 +48,10 @@ pub(crate) struct Resource {
     pub(crate) generation: bool,
     /// Defined by a CustomResourceDefinition.
     pub(crate) custom: bool,
+    /// Only posted and answered, never stored.
+    pub(crate) review: bool,
+    /// Shows the objects of this collection, in another form.
+    pub(crate) view_of: Option<Collection>,
     /// Served versions, preferred one first. Not empty.
     pub(crate) versions: Vec<Version>,
     /// Version that objects are stored as.
@@ -61,6 +65,11 @@ impl Resource {
 
     pub(crate) fn plural(&self) -> &str {
         &self.collection.resource
+    }
+
+    /// Where its objects are stored.
+    pub(crate) fn place(&self) -> &Collection {
+        self.view_of.as_ref().unwrap_or(&self.collection)
     }
 
     pub(crate) fn version(&self, name: &str) -> Option<&Version> {

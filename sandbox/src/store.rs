@@ -1,10 +1,11 @@
 //! Objects, their one resourceVersion counter, and the log of what changed.
 //!
 //! Everything is behind one mutex. A watcher keeps no queue: it has a position in the log, is woken when the log
-//! grows, and reads on under that mutex. So nothing is missed between a list and its watch, a slow watcher costs
-//! nothing, and one that falls behind the bounded log is told that its version is too old.
+//! grows by a change of its collection, and reads on under that mutex. So nothing is missed between a list and its watch,
+//! a slow watcher costs nothing, and one that falls behind the bounded log is told that its version is too old.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -27,6 +28,22 @@ pub(crate) struct Key {
     pub(crate) name: String,
 }
 
+impl Key {
+    /// No key of the collection, or of its part in a namespace, is before this one.
+    fn first(collection: &Collection, namespace: Option<&str>) -> Key {
+        Key {
+            collection: collection.clone(),
+            namespace: namespace.unwrap_or_default().to_owned(),
+            name: String::new(),
+        }
+    }
+
+    fn is_in(&self, collection: &Collection, namespace: Option<&str>) -> bool {
+        self.collection == *collection
+            && namespace.is_none_or(|namespace| self.namespace == namespace)
+    }
+}
+
 /// One change. `old` and `new` are what was stored before and after it.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
@@ -46,6 +63,25 @@ pub(crate) struct TooOld {
 /// Objects and the version they are shown at.
 pub(crate) type Listed = (Vec<(Key, Arc<Value>)>, u64);
 
+/// Which objects of a collection are asked for.
+pub(crate) struct Part<'a> {
+    /// Only those behind this namespace and name; the namespace does not count if only one is asked for.
+    pub(crate) after: Option<(&'a str, &'a str)>,
+    pub(crate) wanted: &'a dyn Fn(&Value) -> bool,
+    pub(crate) limit: usize,
+    /// Whether it matters how many are left beyond the limit.
+    pub(crate) count_rest: bool,
+}
+
+/// A part of a collection.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) objects: Vec<(Key, Arc<Value>)>,
+    /// How many more there are; if that does not matter, at least as many as are counted.
+    pub(crate) left: usize,
+    pub(crate) version: u64,
+}
+
 /// How much the store holds before it refuses or forgets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -62,6 +98,12 @@ struct Inner {
     log: VecDeque<Change>,
     /// Changes up to and including this version are forgotten.
     compacted: u64,
+    /// Of each collection, the version of the last change that is forgotten.
+    forgotten: BTreeMap<Collection, u64>,
+    /// Of each collection that somebody has watched, the version of its last change.
+    heads: BTreeMap<Collection, watch::Sender<u64>>,
+    /// Collections that the present transaction has changed.
+    touched: BTreeSet<Collection>,
     limits: Limits,
 }
 
@@ -69,7 +111,6 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Store {
     inner: Mutex<Inner>,
-    head: watch::Sender<u64>,
 }
 
 impl Store {
@@ -79,11 +120,13 @@ impl Store {
             version: 1,
             log: VecDeque::new(),
             compacted: 0,
+            forgotten: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            touched: BTreeSet::new(),
             limits,
         };
         Store {
             inner: Mutex::new(inner),
-            head: watch::Sender::new(1),
         }
     }
 
@@ -100,45 +143,86 @@ impl Store {
         self.lock().objects.get(key).cloned()
     }
 
-    /// Objects of a collection, ordered by namespace and name, as of `at` (now if `None`), and that version.
-    pub(crate) fn list(
+    /// Objects of a collection, ordered by namespace and name, and the version they are shown at.
+    pub(crate) fn list(&self, collection: &Collection, namespace: Option<&str>) -> Listed {
+        let inner = self.lock();
+        (inner.range(collection, namespace), inner.version)
+    }
+
+    /// A part of a collection, ordered by namespace and name, as of `at` (now if `None`).
+    pub(crate) fn page(
         &self,
         collection: &Collection,
         namespace: Option<&str>,
         at: Option<u64>,
-    ) -> Result<Listed, TooOld> {
+        part: &Part<'_>,
+    ) -> Result<Page, TooOld> {
         let inner = self.lock();
-        let wanted = |key: &Key| {
-            key.collection == *collection
-                && namespace.is_none_or(|namespace| key.namespace == namespace)
-        };
-        let Some(at) = at.filter(|at| *at < inner.version) else {
-            return Ok((inner.range(collection, namespace), inner.version));
-        };
+        let at = at.unwrap_or(inner.version).min(inner.version);
         if at < inner.compacted {
             return Err(TooOld {
                 oldest: inner.compacted,
             });
         }
-        let mut objects: BTreeMap<Key, Arc<Value>> =
-            inner.range(collection, namespace).into_iter().collect();
-        for change in inner
-            .log
-            .iter()
-            .rev()
-            .take_while(|change| change.version > at)
-        {
-            if wanted(&change.key) {
-                match &change.old {
-                    Some(old) => objects.insert(change.key.clone(), Arc::clone(old)),
-                    None => objects.remove(&change.key),
-                };
+        // What those that changed since were then.
+        let mut before: BTreeMap<&Key, Option<&Arc<Value>>> = BTreeMap::new();
+        let later = inner.log.iter().rev();
+        for change in later.take_while(|change| change.version > at) {
+            if change.key.is_in(collection, namespace) {
+                before.insert(&change.key, change.old.as_ref());
             }
         }
-        Ok((objects.into_iter().collect(), at))
+        let start = match part.after {
+            Some((after, name)) => Bound::Excluded(Key {
+                collection: collection.clone(),
+                namespace: namespace.unwrap_or(after).to_owned(),
+                name: name.to_owned(),
+            }),
+            None => Bound::Included(Key::first(collection, namespace)),
+        };
+        let mut now = inner
+            .objects
+            .range((start.as_ref(), Bound::Unbounded))
+            .take_while(|(key, _)| key.is_in(collection, namespace))
+            .filter(|(key, _)| !before.contains_key(key))
+            .peekable();
+        let mut then = before
+            .range::<Key, _>((start.as_ref(), Bound::Unbounded))
+            .filter_map(|(key, object)| Some((*key, (*object)?)))
+            .peekable();
+        let merged = std::iter::from_fn(|| match (now.peek(), then.peek()) {
+            (Some((one, _)), Some((other, _))) if one > other => then.next(),
+            (None, _) => then.next(),
+            _ => now.next(),
+        });
+        let mut matching = merged.filter(|(_, object)| (part.wanted)(object));
+        let objects = matching
+            .by_ref()
+            .take(part.limit)
+            .map(|(key, object)| (key.clone(), Arc::clone(object)))
+            .collect();
+        let left = match part.count_rest {
+            true => matching.count(),
+            false => usize::from(matching.next().is_some()),
+        };
+        Ok(Page {
+            objects,
+            left,
+            version: at,
+        })
     }
 
-    /// At most `limit` changes of a collection after `since`, and how far the log was read.
+    /// Whether a watch or a list can go on from this version.
+    pub(crate) fn reaches_back(&self, since: u64) -> Result<(), TooOld> {
+        let oldest = self.lock().compacted;
+        match since < oldest {
+            true => Err(TooOld { oldest }),
+            false => Ok(()),
+        }
+    }
+
+    /// At most `limit` changes of a collection after `since`, and how far the log was read. One that reads on from
+    /// where it was misses nothing as long as no change of its own collection was forgotten.
     pub(crate) fn changes(
         &self,
         collection: &Collection,
@@ -147,17 +231,15 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Change>, u64), TooOld> {
         let inner = self.lock();
-        if since < inner.compacted {
-            return Err(TooOld {
-                oldest: inner.compacted,
-            });
+        if let Some(&oldest) = inner.forgotten.get(collection)
+            && since < oldest
+        {
+            return Err(TooOld { oldest });
         }
         let start = inner.log.partition_point(|change| change.version <= since);
         let mut found = Vec::new();
         for change in inner.log.range(start..) {
-            if change.key.collection == *collection
-                && namespace.is_none_or(|namespace| change.key.namespace == namespace)
-            {
+            if change.key.is_in(collection, namespace) {
                 found.push(change.clone());
                 if found.len() == limit {
                     return Ok((found, change.version));
@@ -167,15 +249,19 @@ impl Store {
         Ok((found, inner.version.max(since)))
     }
 
-    /// Wakes when the log grows.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.head.subscribe()
+    /// Wakes when a collection changes.
+    pub(crate) fn subscribe(&self, collection: &Collection) -> watch::Receiver<u64> {
+        let mut inner = self.lock();
+        let version = inner.version;
+        let head = inner.heads.entry(collection.clone());
+        head.or_insert_with(|| watch::Sender::new(version))
+            .subscribe()
     }
 
     /// Forgets all changes so far: a watch or a list from before now is told that it is too old.
     pub(crate) fn compact(&self) {
         let mut inner = self.lock();
-        inner.log.clear();
+        inner.forget(0);
         inner.compacted = inner.version;
     }
 
@@ -187,14 +273,16 @@ impl Store {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Status>,
     ) -> Result<T, Status> {
         let mut inner = self.lock();
-        let before = inner.version;
         let mut transaction = Transaction {
             inner: &mut inner,
             dry_run,
         };
         let result = work(&mut transaction);
-        if inner.version != before {
-            self.head.send_replace(inner.version);
+        let version = inner.version;
+        for collection in std::mem::take(&mut inner.touched) {
+            if let Some(head) = inner.heads.get(&collection) {
+                head.send_replace(version);
+            }
         }
         result
     }
@@ -202,31 +290,30 @@ impl Store {
 
 impl Inner {
     fn range(&self, collection: &Collection, namespace: Option<&str>) -> Vec<(Key, Arc<Value>)> {
-        let start = Key {
-            collection: collection.clone(),
-            namespace: namespace.unwrap_or_default().to_owned(),
-            name: String::new(),
-        };
         self.objects
-            .range(start..)
-            .take_while(|(key, _)| {
-                key.collection == *collection
-                    && namespace.is_none_or(|namespace| key.namespace == namespace)
-            })
+            .range(Key::first(collection, namespace)..)
+            .take_while(|(key, _)| key.is_in(collection, namespace))
             .map(|(key, object)| (key.clone(), Arc::clone(object)))
             .collect()
     }
 
     fn log(&mut self, key: Key, old: Option<Arc<Value>>, new: Option<Arc<Value>>) {
+        self.touched.insert(key.collection.clone());
         self.log.push_back(Change {
             version: self.version,
             key,
             old,
             new,
         });
-        while self.log.len() > self.limits.changes {
-            if let Some(forgotten) = self.log.pop_front() {
-                self.compacted = forgotten.version;
+        self.forget(self.limits.changes);
+    }
+
+    /// Forgets the oldest changes, but for so many.
+    fn forget(&mut self, kept: usize) {
+        while self.log.len() > kept {
+            if let Some(change) = self.log.pop_front() {
+                self.compacted = change.version;
+                self.forgotten.insert(change.key.collection, change.version);
             }
         }
     }

@@ -11,9 +11,9 @@ mod prune;
 mod queue;
 mod records;
 mod requests;
+mod settings;
 mod shared;
 mod status;
-mod telemetry;
 mod tell;
 mod told;
 mod watch;
@@ -33,7 +33,7 @@ use crate::fence::{Fence, LostLease};
 use leader::Leader;
 use shared::Shared;
 
-pub use telemetry::{Gauges, PolicyGauges, Settings, Telemetry, WatchGauges};
+pub use settings::Settings;
 
 /// The longest that any request takes, but for the first list.
 const REQUEST: Duration = Duration::from_secs(4);
@@ -94,8 +94,7 @@ pub async fn run<W: Workloads>(
     let (events, publisher) = Events::new(client.clone(), fence.clone(), instance);
     let shared = Arc::new(Shared::new(settings, events));
     let gauges = shared.clone();
-    let telemetry = shared.telemetry.clone();
-    telemetry.observe(Box::new(move || gauges.gauges()));
+    shared.metrics.observe(move || gauges.gauges());
     let mut tasks = JoinSet::new();
     tasks.spawn(publisher.run());
     for source in shared.sources() {
@@ -109,7 +108,6 @@ pub async fn run<W: Workloads>(
             watch::follow(client, source, move |change| shared.changed(&told, change)).await;
         });
     }
-    telemetry.leading(false);
     loop {
         let term = fence.gained().await?;
         let leader = Leader::new(
@@ -120,12 +118,10 @@ pub async fn run<W: Workloads>(
             term,
         );
         tracing::info!(term = term.0, "leading");
-        telemetry.leading(true);
         tokio::select! {
             () = fence.lost(term) => tracing::warn!(term = term.0, "not leading any more"),
             () = Arc::new(leader).lead() => {}
         }
-        telemetry.leading(false);
     }
 }
 

@@ -8,14 +8,14 @@ use super::conditions::why_not;
 use super::kinds::Kind;
 use super::objects::{Concerns, Objects, Owner, Policy};
 use super::queue::Queue;
+use super::settings::Settings;
 use super::status::ALLOWED;
-use super::telemetry::{Gauges, PolicyGauges, Settings, Telemetry, WatchGauges};
 use super::watch::{Change, Source};
 use super::{Key, lock};
 use crate::clock;
-use crate::core::{CheckStatus, Limits, ObjectKey, Reason, StormState, Time, Verdict};
-use crate::crd::state_view;
+use crate::core::{Limits, ObjectKey, Reason, StormState};
 use crate::events::Events;
+use crate::metrics::{Gauges, Metrics, PolicyGauges, WatchGauges};
 
 /// What watches and workers share.
 pub(super) struct Shared {
@@ -27,7 +27,7 @@ pub(super) struct Shared {
     pub(super) storm: Mutex<StormState>,
     pub(super) limits: Limits,
     pub(super) events: Events,
-    pub(super) telemetry: Arc<dyn Telemetry>,
+    pub(super) metrics: Metrics,
 }
 
 impl Shared {
@@ -37,7 +37,7 @@ impl Shared {
             namespaces,
             check_namespaces,
             instance: _,
-            telemetry,
+            metrics,
         } = settings;
         Shared {
             objects: Mutex::default(),
@@ -48,7 +48,7 @@ impl Shared {
             storm: Mutex::default(),
             limits,
             events,
-            telemetry,
+            metrics,
         }
     }
 
@@ -117,7 +117,7 @@ impl Shared {
     /// Takes in what a watch told.
     pub(super) fn changed(&self, source: &Source, change: Change) {
         if matches!(change, Change::Failed) {
-            self.telemetry.watch_error(source.kind.plural());
+            self.metrics.watch_error(source.kind.plural());
             return;
         }
         let listed = matches!(change, Change::Complete(_)) && source.kind == Kind::Policy;
@@ -146,7 +146,6 @@ impl Shared {
 
     /// What is the case now.
     pub(super) fn gauges(&self) -> Gauges {
-        let now = clock::now();
         let sources = self.sources();
         let storm = *lock(&self.storm);
         self.objects(|objects| Gauges {
@@ -164,47 +163,10 @@ impl Shared {
             policies: objects
                 .policies
                 .values()
-                .map(|policy| policy_gauges(objects, policy, now))
+                .map(|policy| PolicyGauges::of(&policy.object))
                 .collect(),
         })
     }
-}
-
-fn policy_gauges(objects: &Objects, policy: &Policy, now: Time) -> PolicyGauges {
-    let metadata = &policy.object.metadata;
-    let state = state_view(&policy.object);
-    let spec = policy.spec.as_ref().ok();
-    let meant = spec.map(|spec| objects.meant(spec.source, &spec.check));
-    let check = match meant.as_deref() {
-        Some([one]) => objects.checks.read(one),
-        _ => None,
-    };
-    let last = check.and_then(|check| check.runs.back().map(|run| run.verdict));
-    let tallies = state.statistics.by_action.values();
-    let (succeeded, ended) = tallies.fold((0.0, 0.0), |(succeeded, ended), tally| {
-        let (good, bad) = (number(tally.succeeded), number(tally.failed));
-        (succeeded + good, ended + good + bad)
-    });
-    let status = policy.object.status.as_ref();
-    PolicyGauges {
-        policy: super::key(
-            metadata.namespace.as_deref().unwrap_or_default(),
-            metadata.name.as_deref().unwrap_or_default(),
-        ),
-        healthy: match last {
-            Some(Verdict::Passed) => Some(true),
-            Some(Verdict::Failed(_)) => Some(false),
-            Some(Verdict::Inconclusive) | None => None,
-        },
-        stale: check.is_some_and(|check| check.status(now) == CheckStatus::Stale),
-        consecutive_failures: state.failures,
-        success_ratio: (ended > 0.0).then(|| succeeded / ended),
-        held: status.and_then(|status| why_not(&status.conditions, ALLOWED)),
-    }
-}
-
-fn number(count: u64) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// What has to be looked at.

@@ -26,7 +26,7 @@ impl<W: Workloads> Leader<W> {
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         if let Some(reason) = held(before, after) {
-            self.shared.telemetry.held(namespace, name, reason);
+            self.shared.metrics.held(namespace, name, reason);
             tracing::info!(namespace, policy = name, %reason, "held");
             if reason == Reason::SourceStale {
                 self.source_stale(object);
@@ -56,8 +56,8 @@ impl<W: Workloads> Leader<W> {
         if let (None, Some(completed)) = (before.completed, status.completed) {
             let seconds = completed.since(intent.time).max(0);
             let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-            let telemetry = &self.shared.telemetry;
-            telemetry.remediation_ended(action, status.phase, intent.mode, seconds.into());
+            let metrics = &self.shared.metrics;
+            metrics.remediation_ended(action, status.phase, intent.mode, seconds.into());
         }
         let Some(told) = of_record(before, record) else {
             return;

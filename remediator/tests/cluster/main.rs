@@ -7,3 +7,4 @@ mod cel;
 mod controller;
 mod crds;
 mod leadership;
+mod process;

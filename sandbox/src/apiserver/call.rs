@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::Shared;
+use super::event;
 use super::meta::Birth;
 use super::query::Query;
 use super::route::Target;
@@ -23,7 +26,7 @@ impl Call<'_> {
     /// Where the object `name` of this call's collection and namespace is stored.
     pub(crate) fn key(&self, name: &str) -> Key {
         Key {
-            collection: self.resource.collection.clone(),
+            collection: self.resource.place().clone(),
             namespace: self.target.namespace.clone().unwrap_or_default(),
             name: name.to_owned(),
         }
@@ -46,13 +49,9 @@ impl Call<'_> {
         group_version(self.resource.group(), &self.version.name)
     }
 
-    /// The object as this call's version shows it. Versions differ in name only (conversion strategy None).
-    pub(crate) fn shown(&self, object: &serde_json::Value) -> serde_json::Value {
-        let mut object = object.clone();
-        if self.resource.storage != self.version.name {
-            object["apiVersion"] = self.api_version().into();
-        }
-        object
+    /// The object as this call's version shows it.
+    pub(crate) fn shown(&self, object: &Value) -> Value {
+        shown(&self.resource, &self.version.name, object.clone())
     }
 
     /// What a new object is given.
@@ -71,6 +70,16 @@ impl Call<'_> {
             suffix,
         }
     }
+}
+
+/// An object as stored in the form of a version. Versions differ in name only (conversion strategy None).
+pub(crate) fn shown(resource: &Resource, version: &str, mut object: Value) -> Value {
+    if resource.view_of.is_some() {
+        event::to_shown(&mut object);
+    } else if resource.storage != version {
+        object["apiVersion"] = group_version(resource.group(), version).into();
+    }
+    object
 }
 
 /// The time as Kubernetes writes it: RFC 3339, whole seconds, UTC.

@@ -123,6 +123,8 @@ pub(crate) fn resource(crd: &Value) -> Result<Resource, Vec<Cause>> {
         namespaced: scope == "Namespaced",
         generation: true,
         custom: true,
+        review: false,
+        view_of: None,
         versions,
         storage: storage
             .first()

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::autoscaler;
 use crate::status::Cause;
 
 /// Fills in the defaults of an object; `new` if it is being created.
@@ -20,19 +21,22 @@ pub(crate) fn fill(group: &str, plural: &str, new: bool, object: &mut Value) {
             }
         }
         ("apps", "deployments") => deployment(object),
-        ("apps", "replicasets" | "statefulsets") => {
+        ("apps", "replicasets") => {
             missing(object, "spec", json!({}));
             missing(&mut object["spec"], "replicas", json!(1));
             template(object);
         }
-        ("apps", "daemonsets") | ("batch", "jobs") => template(object),
+        ("apps", "statefulsets") => stateful_set(object),
+        ("apps", "daemonsets") => daemon_set(object),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler::fill(object),
+        ("batch", "jobs") => template(object),
         ("", "services") => service(object),
         _ => {}
     }
 }
 
 /// Sets a field that is missing or null; of anything but an object nothing is set.
-fn missing(object: &mut Value, key: &str, value: Value) {
+pub(crate) fn missing(object: &mut Value, key: &str, value: Value) {
     if let Value::Object(fields) = object {
         let place = fields.entry(key).or_insert(Value::Null);
         if place.is_null() {
@@ -74,6 +78,51 @@ fn deployment(object: &mut Value) {
             if let Some(rolling) = strategy.get_mut("rollingUpdate") {
                 missing(rolling, "maxUnavailable", json!("25%"));
                 missing(rolling, "maxSurge", json!("25%"));
+            }
+        }
+    }
+    template(object);
+}
+
+fn stateful_set(object: &mut Value) {
+    missing(object, "spec", json!({}));
+    let spec = &mut object["spec"];
+    for (key, value) in [
+        ("replicas", json!(1)),
+        ("revisionHistoryLimit", json!(10)),
+        ("podManagementPolicy", json!("OrderedReady")),
+        (
+            "persistentVolumeClaimRetentionPolicy",
+            json!({"whenDeleted": "Retain", "whenScaled": "Retain"}),
+        ),
+        ("updateStrategy", json!({})),
+    ] {
+        missing(spec, key, value);
+    }
+    if let Some(strategy) = spec.get_mut("updateStrategy") {
+        missing(strategy, "type", json!("RollingUpdate"));
+        if strategy["type"] == "RollingUpdate" {
+            missing(strategy, "rollingUpdate", json!({}));
+            if let Some(rolling) = strategy.get_mut("rollingUpdate") {
+                missing(rolling, "partition", json!(0));
+            }
+        }
+    }
+    template(object);
+}
+
+fn daemon_set(object: &mut Value) {
+    missing(object, "spec", json!({}));
+    let spec = &mut object["spec"];
+    missing(spec, "revisionHistoryLimit", json!(10));
+    missing(spec, "updateStrategy", json!({}));
+    if let Some(strategy) = spec.get_mut("updateStrategy") {
+        missing(strategy, "type", json!("RollingUpdate"));
+        if strategy["type"] == "RollingUpdate" {
+            missing(strategy, "rollingUpdate", json!({}));
+            if let Some(rolling) = strategy.get_mut("rollingUpdate") {
+                missing(rolling, "maxUnavailable", json!(1));
+                missing(rolling, "maxSurge", json!(0));
             }
         }
     }

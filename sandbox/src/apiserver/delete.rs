@@ -52,10 +52,10 @@ impl Call<'_> {
             return Ok(respond::json(StatusCode::OK, &self.shown(&object)));
         }
         let mut details = json!({
-            "name": key.name, "kind": key.collection.resource, "uid": object["metadata"]["uid"],
+            "name": key.name, "kind": self.resource.plural(), "uid": object["metadata"]["uid"],
         });
-        if !key.collection.group.is_empty() {
-            details["group"] = Value::from(key.collection.group);
+        if !self.resource.group().is_empty() {
+            details["group"] = Value::from(self.resource.group());
         }
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
@@ -69,7 +69,7 @@ impl Call<'_> {
         let namespace = self.target.namespace.as_deref();
         let deleted = self.shared.store.write(options.dry_run, |tx| {
             let mut deleted = Vec::new();
-            for (key, object) in tx.list(&self.resource.collection, namespace) {
+            for (key, object) in tx.list(self.resource.place(), namespace) {
                 if selector.matches(&object) {
                     deleted.push(start(self.shared, tx, &key, &object, options.grace)?.0);
                 }

@@ -94,6 +94,14 @@ fn of_version<'a>(
         .filter_map(move |resource| Some((resource, resource.version(version)?)))
 }
 
+/// What can be done with objects of a kind.
+fn verbs(resource: &Resource) -> &'static [&'static str] {
+    match resource.review {
+        true => &["create"],
+        false => &VERBS,
+    }
+}
+
 const VERBS: [&str; 8] = [
     "create",
     "delete",
@@ -161,7 +169,7 @@ pub(crate) fn resource_list(registry: &Registry, group: &str, version: &str) -> 
     for (resource, version) in of_version(registry, group, version) {
         let mut entry = json!({
             "name": resource.plural(), "singularName": resource.singular, "namespaced": resource.namespaced,
-            "kind": resource.kind, "verbs": VERBS,
+            "kind": resource.kind, "verbs": verbs(resource),
         });
         if !resource.short_names.is_empty() {
             entry["shortNames"] = json!(resource.short_names);
@@ -212,7 +220,7 @@ fn aggregated_group(registry: &Registry, group: &str, versions: &[String]) -> Va
                     json!({
                         "resource": resource.plural(), "singularResource": resource.singular, "scope": scope,
                         "responseKind": {"group": group, "version": version, "kind": resource.kind},
-                        "verbs": VERBS, "shortNames": resource.short_names, "categories": resource.categories,
+                        "verbs": verbs(resource), "shortNames": resource.short_names, "categories": resource.categories,
                         "subresources": subresources,
                     })
                 })

@@ -1,7 +1,6 @@
 //! The way of a request: log, authentication, faults, routing.
 
 use std::sync::Arc;
-use std::sync::PoisonError;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -18,7 +17,7 @@ use super::query::Query;
 use super::rbac::{self, Action, Policies};
 use super::route::{self, Route, Target};
 use super::{Request, Shared, Token, discovery, openapi, respond};
-use crate::faults::{self, Effect, Subject, When};
+use crate::faults::{self, Effect, Held, Subject, When};
 use crate::status::Status;
 
 /// Longest body accepted, as in Kubernetes.
@@ -40,6 +39,11 @@ pub(crate) async fn handle(
     let route = route::route(&path);
     let mut entry = entry(&parts.method, &parts.headers, &query, &route);
     entry.path = parts.uri.to_string();
+    let mut logged = Logged {
+        shared: &shared,
+        entry,
+    };
+    let entry = &mut logged.entry;
 
     let answer = async {
         let user = match authenticate(&shared, &parts.headers) {
@@ -47,21 +51,7 @@ pub(crate) async fn handle(
             Err(status) => return Ok(respond::refusal(&status)),
         };
         entry.user.clone_from(&user.user);
-        let subject = Subject {
-            agent: &entry.agent,
-            verb: &entry.verb,
-            resource: &entry.resource,
-            name: &entry.name,
-        };
-        let fault = shared.faults.strike(&subject);
-        if let Some((When::BeforeCommit, effect)) = &fault
-            && let Some(answer) = struck(effect).await
-        {
-            return answer;
-        }
-        if let Err(status) = authorize(&shared, &user, &route, &entry) {
-            return Ok(respond::refusal(&status));
-        }
+        // Read before faults strike: only then does a connection notice that a client that is held has gone.
         let body = match axum::body::to_bytes(body, MAX_BODY).await {
             Ok(body) => body,
             Err(_) => {
@@ -70,10 +60,25 @@ pub(crate) async fn handle(
                 return Ok(respond::refusal(&status));
             }
         };
-        let response = dispatch(&shared, &parts, route, query, &body)
+        let subject = Subject {
+            agent: &entry.agent,
+            verb: &entry.verb,
+            resource: &entry.resource,
+            name: &entry.name,
+        };
+        let fault = shared.faults.strike(&subject);
+        if let Some((When::BeforeCommit, effect)) = &fault
+            && let Some(answer) = struck(effect, &subject).await
+        {
+            return answer;
+        }
+        if let Err(status) = authorize(&shared, &user, &route, entry) {
+            return Ok(respond::refusal(&status));
+        }
+        let response = dispatch(&shared, &parts, &user, route, query, &body)
             .unwrap_or_else(|status| respond::refusal(&status));
         if let Some((When::AfterCommit, effect)) = &fault
-            && let Some(answer) = struck(effect).await
+            && let Some(answer) = struck(effect, &subject).await
         {
             return answer;
         }
@@ -81,24 +86,28 @@ pub(crate) async fn handle(
     }
     .await;
 
-    entry.code = answer
+    logged.entry.code = answer
         .as_ref()
         .ok()
         .map(|response| response.status().as_u16());
-    let mut requests = shared
-        .requests
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    if requests.len() >= shared.options.request_log.max(1) {
-        requests.pop_front();
-    }
-    requests.push_back(entry);
-    drop(requests);
     answer
 }
 
+/// A request that is remembered however it ends: answered, hung up, or given up by its client.
+struct Logged<'a> {
+    shared: &'a Shared,
+    entry: Request,
+}
+
+impl Drop for Logged<'_> {
+    fn drop(&mut self) {
+        let entry = std::mem::take(&mut self.entry);
+        self.shared.requests.push(entry);
+    }
+}
+
 /// What a fault answers; `None` if the request goes on.
-async fn struck(effect: &Effect) -> Option<Result<Response, HangUp>> {
+async fn struck(effect: &Effect, subject: &Subject<'_>) -> Option<Result<Response, HangUp>> {
     match effect {
         Effect::Refuse { code, retry_after } => {
             Some(Ok(respond::refusal(&faults::refusal(*code, *retry_after))))
@@ -107,6 +116,15 @@ async fn struck(effect: &Effect) -> Option<Result<Response, HangUp>> {
         Effect::Delay(time) => {
             tokio::time::sleep(*time).await;
             None
+        }
+        Effect::Hold(gate) => {
+            let held = Held {
+                agent: subject.agent.to_owned(),
+                verb: subject.verb.to_owned(),
+                resource: subject.resource.to_owned(),
+                name: subject.name.to_owned(),
+            };
+            (!gate.pass(held).await).then_some(Err(HangUp))
         }
     }
 }
@@ -168,7 +186,10 @@ fn authorize(shared: &Shared, user: &Token, route: &Route, entry: &Request) -> R
         namespace: &entry.namespace,
         name: &entry.name,
     };
-    if !shared.options.rbac || Policies::of(shared).permit(user, &action) {
+    // On a default cluster, everyone may ask what they may (system:basic-user).
+    let asks = (action.verb, action.group, action.resource)
+        == ("create", "authorization.k8s.io", "selfsubjectaccessreviews");
+    if asks || !shared.options.rbac || Policies::of(shared).permit(user, &action) {
         return Ok(());
     }
     Err(rbac::forbidden(&user.user, &action))
@@ -177,6 +198,7 @@ fn authorize(shared: &Shared, user: &Token, route: &Route, entry: &Request) -> R
 fn dispatch(
     shared: &Arc<Shared>,
     parts: &http::request::Parts,
+    user: &Token,
     route: Route,
     query: Query,
     body: &[u8],
@@ -188,7 +210,7 @@ fn dispatch(
             "text/plain; charset=utf-8",
             "ok",
         )),
-        Route::Resource(target) => resource(shared, parts, target, query, body),
+        Route::Resource(target) => resource(shared, parts, user, target, query, body),
         Route::Unknown => Ok(respond::unknown_path()),
         Route::OpenApiV2 => Ok(openapi::version_2()),
         Route::Version => Ok(respond::json(StatusCode::OK, &discovery::version())),
@@ -210,6 +232,7 @@ fn dispatch(
 fn resource(
     shared: &Arc<Shared>,
     parts: &http::request::Parts,
+    user: &Token,
     target: Target,
     query: Query,
     body: &[u8],
@@ -247,6 +270,12 @@ fn resource(
                        application/json (kubectl create KIND sends protobuf; kubectl create -f and apply send JSON)";
         return Err(Status::new(415, "UnsupportedMediaType", message));
     }
+    if call.resource.review {
+        return match verb {
+            "create" if call.target.name.is_none() => call.review(user, json(body)?),
+            _ => Err(Status::method_not_allowed()),
+        };
+    }
     if let Some(name) = &call.target.subresource {
         return call.subresource(name, verb, content_type, || json(body));
     }
@@ -256,7 +285,7 @@ fn resource(
             &form.one(call.shown(&*call.read()?)),
         )),
         "list" => Ok(call.list_response(&call.list()?, &form)),
-        "watch" => call.watch(form),
+        "watch" => call.watch(form, header(&parts.headers, &USER_AGENT)),
         "create" if call.target.name.is_none() => call.create(json(body)?),
         "update" => call.replace(Part::Object, json(body)?),
         "patch" => {

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use serde_json::{Value, json};
 
 use super::call::{Call, now};
-use super::{Shared, crd, defaults, schema, validate};
+use super::{Shared, autoscaler, crd, defaults, event, schema, validate};
 use crate::registry::Resource;
 use crate::status::Status;
 use crate::store::{Collection, Key, Transaction};
@@ -54,6 +54,12 @@ pub(crate) fn complete(
             );
         }
         crd::CRDS => crd::complete(object, &now()),
+        (_, "events") => {
+            if call.resource.view_of.is_some() {
+                event::to_stored(object);
+            }
+            event::fill(object);
+        }
         (group, plural) => defaults::fill(group, plural, old.is_none(), object),
     }
     Ok(())
@@ -73,13 +79,15 @@ fn unknown_fields(call: &Call<'_>, paths: &[String]) -> Status {
     ))
 }
 
-/// Checks an object about to be stored.
-pub(crate) fn check(call: &Call<'_>, object: &Value) -> Result<(), Status> {
+/// Checks an object about to be stored. `old` is what it replaces.
+pub(crate) fn check(call: &Call<'_>, old: Option<&Value>, object: &Value) -> Result<(), Status> {
     let resource = &call.resource;
     let causes = match (resource.group(), resource.plural()) {
         _ if resource.custom => validate::validate(&call.version.schema, object),
         crd::CRDS => crd::resource(object).err().unwrap_or_default(),
         ("", "pods") => defaults::check_pod(object),
+        (_, "events") => event::check(call, old, object),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler::check(object),
         _ => Vec::new(),
     };
     if causes.is_empty() {

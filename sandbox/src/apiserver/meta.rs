@@ -288,22 +288,26 @@ fn valid_name(resource: &Resource, name: &str) -> Result<(), Status> {
             false => Ok(()),
         };
     }
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let valid = name.len() <= 253
-        && name.split('.').all(|label| {
-            edge(label.chars().next())
-                && edge(label.chars().next_back())
-                && label
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        });
-    if valid {
+    if is_subdomain(name) {
         return Ok(());
     }
     let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
                and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
                validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
     Err(invalid(Cause::invalid("metadata.name", &json!(name), why)))
+}
+
+/// Whether this is a DNS subdomain of RFC 1123.
+pub(crate) fn is_subdomain(name: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            edge(label.chars().next())
+                && edge(label.chars().next_back())
+                && label
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        })
 }
 
 fn text<'a>(object: &'a Value, key: &str) -> &'a str {

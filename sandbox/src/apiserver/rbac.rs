@@ -38,10 +38,7 @@ impl Policies {
                 group: "rbac.authorization.k8s.io".to_owned(),
                 resource: resource.to_owned(),
             };
-            let found = shared
-                .store
-                .list(&collection, None, None)
-                .unwrap_or_default();
+            let found = shared.store.list(&collection, None);
             found.0.into_iter().map(|(_, object)| object).collect()
         };
         Policies {

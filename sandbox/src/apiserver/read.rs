@@ -12,7 +12,7 @@ use super::page::Continue;
 use super::selector::Selector;
 use super::{meta, respond};
 use crate::status::Status;
-use crate::store::{Key, Listed};
+use crate::store::{Key, Page, Part};
 
 /// The message that comes with a fresh, inconsistent token when a list took too long.
 const CONTINUE_TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. \
@@ -58,31 +58,20 @@ impl Call<'_> {
             .get("continue")
             .map(Continue::parse)
             .transpose()?;
-        let (objects, version) = self.objects(place.as_ref())?;
-        let after = place.map(|place| place.after);
-        let mut rest = objects
-            .into_iter()
-            .filter(|(key, _)| {
-                after
-                    .as_ref()
-                    .is_none_or(|after| self.position(key) > *after)
-            })
-            .filter(|(_, object)| selector.matches(object));
-        let page: Vec<(Key, Arc<Value>)> = rest.by_ref().take(limit).collect();
-        let left = rest.count();
-        let mut metadata = json!({"resourceVersion": version.to_string()});
-        if let (1.., Some((key, _))) = (left, page.last()) {
+        let page = self.page(place.as_ref(), &selector, limit)?;
+        let mut metadata = json!({"resourceVersion": page.version.to_string()});
+        if let (1.., Some((key, _))) = (page.left, page.objects.last()) {
             let place = Continue {
-                version: Some(version),
+                version: Some(page.version),
                 after: self.position(key),
             };
             metadata["continue"] = Value::from(place.token());
             if selector.is_empty() {
-                metadata["remainingItemCount"] = Value::from(left);
+                metadata["remainingItemCount"] = Value::from(page.left);
             }
         }
         Ok(Listing {
-            items: page.into_iter().map(|(_, object)| object).collect(),
+            items: page.objects.into_iter().map(|(_, object)| object).collect(),
             metadata,
         })
     }
@@ -120,9 +109,14 @@ impl Call<'_> {
     }
 
     /// What is listed, as of the version that the parameters ask for.
-    fn objects(&self, place: Option<&Continue>) -> Result<Listed, Status> {
+    fn page(
+        &self,
+        place: Option<&Continue>,
+        selector: &Selector,
+        limit: usize,
+    ) -> Result<Page, Status> {
         let store = &self.shared.store;
-        let (collection, namespace) = (&self.resource.collection, self.target.namespace.as_deref());
+        let (collection, namespace) = (self.resource.place(), self.target.namespace.as_deref());
         let given = self.query.get("resourceVersion");
         let matching = self.query.get("resourceVersionMatch");
         let at = match place {
@@ -145,8 +139,14 @@ impl Call<'_> {
                 }
             }
         };
+        let part = Part {
+            after: place.map(|place| (place.after.0.as_str(), place.after.1.as_str())),
+            wanted: &|object| selector.matches(object),
+            limit,
+            count_rest: selector.is_empty(),
+        };
         store
-            .list(collection, namespace, at)
+            .page(collection, namespace, at, &part)
             .map_err(|_| match place {
                 None => Status::new(
                     410,

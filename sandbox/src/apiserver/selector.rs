@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::event;
 use crate::registry::Resource;
 use crate::status::{Status, qualified};
 
@@ -255,9 +256,11 @@ fn parse_fields(
             return Err(Status::bad_request(message));
         };
         let path = path.trim();
+        let of_view = resource.view_of.as_ref().and(event::selectable(path));
         if path != "metadata.name"
             && path != "metadata.namespace"
             && !selectable(resource).contains(&path)
+            && of_view.is_none()
         {
             let kind = qualified(&resource.kind, resource.group());
             let message = match resource.custom || resource.group() != "" {
@@ -268,6 +271,7 @@ fn parse_fields(
             };
             return Err(Status::bad_request(message));
         }
+        let path = of_view.as_deref().unwrap_or(path);
         let path = path.split('.').map(str::to_owned).collect();
         fields.push((path, value.trim().to_owned(), equal));
     }

@@ -1,5 +1,8 @@
 //! Checking an object against a structural schema, with the causes worded as a kube-apiserver words them.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use regex::Regex;
 use serde_json::Value;
 
@@ -112,7 +115,7 @@ fn check_text(schema: &Value, text: &str, at: &str, causes: &mut Vec<Cause>) {
     }
     // A pattern that this regex engine cannot read restricts nothing.
     if let Some(pattern) = schema["pattern"].as_str()
-        && Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text))
+        && !matches(pattern, text)
     {
         let why = format!("{at} in body should match '{pattern}'");
         causes.push(Cause::invalid(at, &value, &why));
@@ -121,6 +124,27 @@ fn check_text(schema: &Value, text: &str, at: &str, causes: &mut Vec<Cause>) {
         let why = format!("{at} in body must be of type date-time: \"{text}\"");
         causes.push(Cause::wrong_type(at, &value, &why));
     }
+}
+
+/// Whether a pattern is found in a text. Patterns are compiled once, as long as they are not very many.
+fn matches(pattern: &str, text: &str) -> bool {
+    const MAX_KEPT: usize = 1000;
+    static COMPILED: Mutex<BTreeMap<String, Option<Regex>>> = Mutex::new(BTreeMap::new());
+    let known = {
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        match compiled.get(pattern) {
+            Some(known) => known.clone(),
+            None => {
+                if compiled.len() >= MAX_KEPT {
+                    compiled.clear();
+                }
+                let regex = Regex::new(pattern).ok();
+                compiled.insert(pattern.to_owned(), regex.clone());
+                regex
+            }
+        }
+    };
+    known.is_none_or(|regex| regex.is_match(text))
 }
 
 fn check_number(schema: &Value, value: &Value, at: &str, causes: &mut Vec<Cause>) {

@@ -13,11 +13,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::call::Call;
+use super::call::{Call, shown};
 use super::form::Form;
 use super::handle::HangUp;
 use super::respond;
 use super::selector::Selector;
+use crate::faults::{End, OpenWatch};
 use crate::registry::{Resource, group_version};
 use crate::status::Status;
 use crate::store::Change;
@@ -38,15 +39,15 @@ struct Watcher {
     seen: u64,
     ready: VecDeque<Bytes>,
     grown: watch::Receiver<u64>,
-    cut: watch::Receiver<u64>,
+    open: OpenWatch,
     ends: Instant,
     bookmark: Option<Instant>,
     over: bool,
 }
 
 impl Call<'_> {
-    /// GET with `watch=true`.
-    pub(crate) fn watch(&self, form: Form) -> Result<Response, Status> {
+    /// GET with `watch=true` by `agent`.
+    pub(crate) fn watch(&self, form: Form, agent: &str) -> Result<Response, Status> {
         let mut selector = self.selector()?;
         if let Some(name) = &self.target.name {
             selector.and_name(name);
@@ -85,8 +86,8 @@ impl Call<'_> {
             form,
             seen: asked,
             ready: VecDeque::new(),
-            grown: self.shared.store.subscribe(),
-            cut: self.shared.faults.cuts(),
+            grown: self.shared.store.subscribe(self.resource.place()),
+            open: self.shared.faults.open_watch(agent),
             ends: Instant::now() + timeout,
             bookmark: bookmarks.then(|| Instant::now() + every),
             over: false,
@@ -95,6 +96,8 @@ impl Call<'_> {
             watcher.begin(initial && bookmarks);
         } else if asked == 0 {
             watcher.seen = self.shared.store.version();
+        } else if let Err(too_old) = self.shared.store.reaches_back(asked) {
+            watcher.fail(&Status::too_old(asked, too_old.oldest));
         }
         let stream = futures::stream::unfold(watcher, |mut watcher| async move {
             let line = watcher.next().await?;
@@ -111,15 +114,10 @@ impl Call<'_> {
 impl Watcher {
     /// Starts from what is there now.
     fn begin(&mut self, announce_end: bool) {
-        let (objects, version) =
-            match self
-                .shared
-                .store
-                .list(&self.resource.collection, self.namespace.as_deref(), None)
-            {
-                Ok(found) => found,
-                Err(too_old) => return self.fail(&Status::too_old(self.seen, too_old.oldest)),
-            };
+        let (objects, version) = self
+            .shared
+            .store
+            .list(self.resource.place(), self.namespace.as_deref());
         for (_, object) in objects {
             if self.selector.matches(&object) {
                 self.push("ADDED", (*object).clone());
@@ -148,9 +146,15 @@ impl Watcher {
             let tick = self.bookmark.unwrap_or(self.ends).min(self.ends);
             tokio::select! {
                 changed = self.grown.changed() => self.over = changed.is_err(),
-                _ = self.cut.changed() => {
+                end = &mut self.open.ended => {
                     self.over = true;
-                    return Some(Err(HangUp));
+                    match end {
+                        Ok(End::Expire) => {
+                            let status = Status::too_old(self.seen, self.shared.store.version());
+                            self.fail(&status);
+                        }
+                        _ => return Some(Err(HangUp)),
+                    }
                 }
                 () = tokio::time::sleep_until(tick) => self.tick(),
             }
@@ -164,7 +168,7 @@ impl Watcher {
             return;
         }
         match store.changes(
-            &self.resource.collection,
+            self.resource.place(),
             self.namespace.as_deref(),
             self.seen,
             BATCH,
@@ -204,16 +208,16 @@ impl Watcher {
     fn tick(&mut self) {
         let now = Instant::now();
         if self.bookmark.is_some() {
+            // Changes elsewhere have not woken this watch, and yet it is past them.
+            self.read_log();
             self.push_bookmark(false);
             self.bookmark = Some(now + self.shared.options.bookmark_every);
         }
         self.over = now >= self.ends;
     }
 
-    fn push(&mut self, kind: &str, mut object: Value) {
-        if self.resource.storage != self.version {
-            object["apiVersion"] = group_version(self.resource.group(), &self.version).into();
-        }
+    fn push(&mut self, kind: &str, object: Value) {
+        let object = shown(&self.resource, &self.version, object);
         let object = self.form.one(object);
         self.push_line(&json!({"type": kind, "object": object}));
     }

@@ -41,7 +41,7 @@ impl Call<'_> {
             kinds::namespace_takes(tx, &self.resource, namespace, &name)?;
         }
         kinds::complete(self, None, &mut object)?;
-        kinds::check(self, &object)?;
+        kinds::check(self, None, &object)?;
         self.store_in(tx, &self.key(&name), object)
     }
 
@@ -97,7 +97,7 @@ impl Call<'_> {
         meta::belongs(&self.resource, &self.version.name, namespace, &mut object)?;
         kinds::complete(self, Some(old), &mut object)?;
         meta::update(&self.resource, &self.version, part, old, &mut object)?;
-        kinds::check(self, &object)?;
+        kinds::check(self, Some(old), &object)?;
         self.store_in(tx, key, object)
     }
 

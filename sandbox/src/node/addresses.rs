@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where pods get their addresses from.
@@ -21,6 +22,24 @@ impl PodNetwork {
             base: u32::from(address) & !(size - 1),
             size,
         })
+    }
+
+    /// A network of 254 addresses in 127.16.0.0 to 127.239.255.255 that differs with each call and each process, so that
+    /// sandboxes side by side do not get into each other's way: in one address only one pod can listen on a port.
+    #[must_use]
+    pub fn apart() -> PodNetwork {
+        /// Networks of a process before it comes to those of the next.
+        const OF_PROCESS: u32 = 64;
+        const SIZE: u32 = 256;
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        let calls = CALLS.fetch_add(1, Ordering::Relaxed);
+        let number = std::process::id()
+            .wrapping_mul(OF_PROCESS)
+            .wrapping_add(calls);
+        PodNetwork {
+            base: u32::from(Ipv4Addr::new(127, 16, 0, 0)) + number % (224 * 256) * SIZE,
+            size: SIZE,
+        }
     }
 }
 
@@ -117,6 +136,17 @@ mod tests {
                 valid,
                 "{address:?}/{prefix}"
             );
+        }
+    }
+
+    #[test]
+    fn networks_apart_do_not_overlap() {
+        let (one, other) = (PodNetwork::apart(), PodNetwork::apart());
+        assert!(one.base.abs_diff(other.base) >= one.size);
+        for network in [one, other] {
+            let octets = Ipv4Addr::from(network.base).octets();
+            assert_eq!((octets[0], octets[3]), (127, 0));
+            assert!((16..240).contains(&octets[1]), "{octets:?}");
         }
     }
 

@@ -264,7 +264,7 @@ impl Agent {
         let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
         let deleted = pod["metadata"]["deletionTimestamp"].is_string();
         if node.is_empty() {
-            if !deleted {
+            if !deleted && may_run_on(&pod, &self.name) {
                 self.bind(pod).await;
             }
             return;
@@ -326,6 +326,22 @@ impl Agent {
         self.pods
             .spawn(Pod::new(Arc::clone(&self.shared), pod, lease, orders).run());
     }
+}
+
+/// Whether a pod's affinity, as a DaemonSet's pods have it, leaves it this node. Other affinities are not looked at.
+fn may_run_on(pod: &Value, node: &str) -> bool {
+    let affinity = &pod["spec"]["affinity"]["nodeAffinity"];
+    let required = &affinity["requiredDuringSchedulingIgnoredDuringExecution"];
+    let Some(terms) = required["nodeSelectorTerms"].as_array() else {
+        return true;
+    };
+    terms.iter().any(|term| {
+        let mut fields = term["matchFields"].as_array().into_iter().flatten();
+        fields.all(|field| {
+            let mut values = field["values"].as_array().into_iter().flatten();
+            field["key"] != "metadata.name" || values.any(|value| value == node)
+        })
+    })
 }
 
 fn uid(object: &Value) -> &str {

@@ -6,7 +6,7 @@ use super::{Resource, Version};
 use crate::store::Collection;
 
 /// Scope and subresources, one letter each: N namespaced, S `/status`, R `/scale` (replicas), G keeps a generation,
-/// A in category `all`.
+/// A in category `all`, V a review (not stored), E shows the core group's events.
 struct Row(
     /* group */ &'static str,
     /* version */ &'static str,
@@ -38,12 +38,13 @@ const TABLE: &[Row] = &[
     Row("apps", "v1", "deployments", "Deployment", "deploy", "NSRGA"),
     Row("apps", "v1", "replicasets", "ReplicaSet", "rs", "NSRGA"),
     Row("apps", "v1", "statefulsets", "StatefulSet", "sts", "NSRGA"),
+    Row("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", "", "V"),
     Row("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa", "NSA"),
     Row("batch", "v1", "cronjobs", "CronJob", "cj", "NSGA"),
     Row("batch", "v1", "jobs", "Job", "", "NSGA"),
     Row("coordination.k8s.io", "v1", "leases", "Lease", "", "N"),
     Row("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "", "NG"),
-    Row("events.k8s.io", "v1", "events", "Event", "ev", "N"),
+    Row("events.k8s.io", "v1", "events", "Event", "ev", "NE"),
     Row("networking.k8s.io", "v1", "ingresses", "Ingress", "ing", "NSG"),
     Row("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", "netpol", "NG"),
     Row("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", "NSG"),
@@ -78,6 +79,11 @@ pub(super) fn resources() -> impl Iterator<Item = Resource> {
             namespaced: traits.contains('N'),
             generation: traits.contains('G'),
             custom: false,
+            review: traits.contains('V'),
+            view_of: traits.contains('E').then(|| Collection {
+                group: String::new(),
+                resource: "events".to_owned(),
+            }),
             versions: vec![Version {
                 name: (*version).to_owned(),
                 status: traits.contains('S'),

@@ -62,8 +62,18 @@ fn take(store: &Store, step: &Step) {
 
 type Contents = BTreeMap<Key, Arc<Value>>;
 
+fn whole() -> Part<'static> {
+    Part {
+        after: None,
+        wanted: &|_| true,
+        limit: usize::MAX,
+        count_rest: true,
+    }
+}
+
 fn contents(store: &Store, at: Option<u64>) -> Result<Contents, TooOld> {
-    Ok(store.list(&maps(), None, at)?.0.into_iter().collect())
+    let page = store.page(&maps(), None, at, &whole())?;
+    Ok(page.objects.into_iter().collect())
 }
 
 proptest! {
@@ -72,7 +82,7 @@ proptest! {
     fn replaying_the_log_on_a_list_rebuilds_the_store(before in steps(), after in steps(), batch in 1..5_usize) {
         let store = store(1000);
         before.iter().for_each(|step| take(&store, step));
-        let (list, version) = store.list(&maps(), None, None).unwrap();
+        let (list, version) = store.list(&maps(), None);
         let mut replayed: Contents = list.into_iter().collect();
         after.iter().filter(|step| !matches!(step, Step::Compact)).for_each(|step| take(&store, step));
         let mut seen = version;
@@ -134,12 +144,34 @@ proptest! {
         }
     }
 
+    /// Pages, of whatever size and whatever has happened between them, are the list of the first one.
+    #[test]
+    fn pages_add_up_to_the_list(before in steps(), after in steps(), limit in 1..4_usize, namespaced in any::<bool>()) {
+        let store = store(1000);
+        before.iter().for_each(|step| take(&store, step));
+        let namespace = namespaced.then_some("ns1");
+        let (expected, version) = store.list(&maps(), namespace);
+        after.iter().filter(|step| !matches!(step, Step::Compact)).for_each(|step| take(&store, step));
+        let mut found: Vec<(Key, Arc<Value>)> = Vec::new();
+        loop {
+            let last = found.last().map(|(key, _)| key.clone());
+            let after = last.as_ref().map(|key| (if namespaced { "" } else { &key.namespace }, key.name.as_str()));
+            let page = store.page(&maps(), namespace, Some(version), &Part { after, limit, ..whole() }).unwrap();
+            found.extend(page.objects);
+            prop_assert_eq!(page.left, expected.len() - found.len());
+            if page.left == 0 {
+                break;
+            }
+        }
+        prop_assert_eq!(found, expected);
+    }
+
     #[test]
     fn a_namespace_is_a_part_of_the_whole(history in steps()) {
         let store = store(1000);
         history.iter().for_each(|step| take(&store, step));
-        let part = |namespace: &str| store.list(&maps(), Some(namespace), None).unwrap().0;
-        let all = store.list(&maps(), None, None).unwrap().0;
+        let part = |namespace: &str| store.list(&maps(), Some(namespace)).0;
+        let all = store.list(&maps(), None).0;
         prop_assert_eq!([part("ns0"), part("ns1")].concat(), all);
         prop_assert_eq!(part("ns"), vec![]);
     }
@@ -167,12 +199,47 @@ fn a_dry_run_writes_nothing_and_a_full_store_refuses() {
 }
 
 #[test]
-fn a_subscriber_is_woken_by_a_change_and_only_by_one() {
+fn a_subscriber_is_woken_by_a_change_of_its_collection_and_only_by_one() {
     let store = store(10);
-    let mut head = store.subscribe();
+    let mut head = store.subscribe(&maps());
     head.mark_unchanged();
+    let elsewhere = Key {
+        collection: Collection {
+            group: String::new(),
+            resource: "secrets".to_owned(),
+        },
+        ..key(0)
+    };
+    let object = json!({"metadata": {}});
+    store.write(false, |tx| tx.put(&elsewhere, object)).unwrap();
     take(&store, &Step::Remove(0));
     assert!(!head.has_changed().unwrap());
     take(&store, &Step::Put(0, 0));
     assert!(head.has_changed().unwrap());
+}
+
+#[test]
+fn only_who_has_missed_something_is_too_late() {
+    let store = store(2);
+    let since = store.version();
+    let put = |resource: &str, number: u8| {
+        let collection = Collection {
+            group: String::new(),
+            resource: resource.to_owned(),
+        };
+        let key = Key {
+            collection,
+            ..key(0)
+        };
+        let object = json!({"metadata": {}, "data": number});
+        store.write(false, |tx| tx.put(&key, object)).unwrap();
+    };
+    (0..5).for_each(|number| put("secrets", number));
+    // One that has read all there was of its own goes on; one that comes anew from then cannot be sure.
+    let (changes, seen) = store.changes(&maps(), None, since, 10).unwrap();
+    assert!(changes.is_empty());
+    assert!(store.reaches_back(since).is_err());
+    put("configmaps", 0);
+    (5..9).for_each(|number| put("secrets", number));
+    assert!(store.changes(&maps(), None, seen, 10).is_err());
 }

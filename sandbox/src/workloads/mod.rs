@@ -1,12 +1,15 @@
-//! The controllers of a cluster's workloads: Deployments and ReplicaSets become pods, Services become EndpointSlices,
-//! disruption budgets are counted, and what has lost its owner is collected.
+//! The controllers of a cluster's workloads: Deployments, ReplicaSets, StatefulSets and DaemonSets become pods, Services
+//! become EndpointSlices, disruption budgets are counted, autoscalers keep their bounds, and what has lost its owner is
+//! collected ([`collector`]).
 //!
 //! They go through [`Api`] alone. One task looks at everything again after each burst of changes; what it has written
-//! itself it knows at once ([`world`]), so nothing is made twice because a watch lags behind. Orphans are not adopted,
-//! and owners in the background only: `propagationPolicy` is not looked at.
+//! itself it knows at once ([`world`]), so nothing is made twice because a watch lags behind. Orphans are not adopted.
 
+mod autoscaler;
 mod collector;
+mod daemonset;
 mod deployment;
+mod history;
 mod pdb;
 mod pods;
 mod progress;
@@ -14,6 +17,7 @@ mod replicaset;
 mod revision;
 mod rollout;
 mod slices;
+mod statefulset;
 mod values;
 mod world;
 
@@ -46,14 +50,17 @@ impl Default for Options {
 /// The running controllers. Dropping it ends them; pods stay as they are.
 #[derive(Debug)]
 pub(crate) struct Workloads {
-    _task: AbortOnDrop,
+    _tasks: [AbortOnDrop; 2],
 }
 
 impl Workloads {
     /// Starts the controllers.
     pub(crate) fn start(api: Api) -> Workloads {
         Workloads {
-            _task: AbortOnDrop(tokio::spawn(run(api))),
+            _tasks: [
+                AbortOnDrop(tokio::spawn(collector::run(api.clone()))),
+                AbortOnDrop(tokio::spawn(run(api))),
+            ],
         }
     }
 }
@@ -95,12 +102,20 @@ async fn follow(api: Api, kind: Kind, sender: mpsc::Sender<(Kind, Change)>) {
 
 /// Looks at everything once. A write that fails is made again in a later pass, from what is known then.
 async fn pass(world: &mut World) {
-    collector::sync(world).await;
+    for scaler in world.all(Kind::HorizontalPodAutoscaler) {
+        let _ = autoscaler::sync(world, &scaler).await;
+    }
     for deployment in world.all(Kind::Deployment) {
         let _ = deployment::sync(world, &deployment).await;
     }
     for set in world.all(Kind::ReplicaSet) {
         let _ = replicaset::sync(world, &set).await;
+    }
+    for set in world.all(Kind::StatefulSet) {
+        let _ = statefulset::sync(world, &set).await;
+    }
+    for set in world.all(Kind::DaemonSet) {
+        let _ = daemonset::sync(world, &set).await;
     }
     for budget in world.all(Kind::PodDisruptionBudget) {
         let _ = pdb::sync(world, &budget).await;

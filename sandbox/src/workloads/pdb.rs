@@ -83,7 +83,10 @@ fn scale(world: &World, pods: &[Arc<Value>]) -> i64 {
     let mut seen = BTreeSet::new();
     let mut replicas = 0;
     for pod in pods {
-        let Some(mut owner) = owner(world, Kind::ReplicaSet, pod) else {
+        let found = [Kind::ReplicaSet, Kind::StatefulSet]
+            .into_iter()
+            .find_map(|kind| owner(world, kind, pod));
+        let Some(mut owner) = found else {
             continue;
         };
         if let Some(deployment) = self::owner(world, Kind::Deployment, &owner) {

@@ -1,12 +1,12 @@
 //! What the controllers know: a copy of the cluster that includes their own writes at once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::values::text;
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, Patch};
 use crate::informer::{Change, key};
 
 /// The kinds that are followed.
@@ -18,16 +18,27 @@ pub(super) enum Kind {
     ReplicaSet,
     EndpointSlice,
     PodDisruptionBudget,
+    StatefulSet,
+    DaemonSet,
+    ControllerRevision,
+    HorizontalPodAutoscaler,
+    /// Not namespaced, and only read.
+    Node,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 6] = [
+    pub(super) const ALL: [Kind; 11] = [
         Kind::Pod,
         Kind::Service,
         Kind::Deployment,
         Kind::ReplicaSet,
         Kind::EndpointSlice,
         Kind::PodDisruptionBudget,
+        Kind::StatefulSet,
+        Kind::DaemonSet,
+        Kind::ControllerRevision,
+        Kind::HorizontalPodAutoscaler,
+        Kind::Node,
     ];
 
     /// `apiVersion`, `kind`, plural.
@@ -41,6 +52,15 @@ impl Kind {
             Kind::PodDisruptionBudget => {
                 ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
             }
+            Kind::StatefulSet => ("apps/v1", "StatefulSet", "statefulsets"),
+            Kind::DaemonSet => ("apps/v1", "DaemonSet", "daemonsets"),
+            Kind::ControllerRevision => ("apps/v1", "ControllerRevision", "controllerrevisions"),
+            Kind::HorizontalPodAutoscaler => (
+                "autoscaling/v2",
+                "HorizontalPodAutoscaler",
+                "horizontalpodautoscalers",
+            ),
+            Kind::Node => ("v1", "Node", "nodes"),
         }
     }
 
@@ -75,6 +95,8 @@ impl Kind {
 pub(super) struct World {
     api: Api,
     objects: BTreeMap<(Kind, String), Arc<Value>>,
+    /// Places of the objects of a kind by the uid of their controller.
+    controlled: BTreeMap<(Kind, String), BTreeSet<String>>,
     /// Uids of objects known to be gone of which a watch may still tell older news.
     gone: HashSet<String>,
 }
@@ -84,6 +106,7 @@ impl World {
         World {
             api,
             objects: BTreeMap::new(),
+            controlled: BTreeMap::new(),
             gone: HashSet::new(),
         }
     }
@@ -110,9 +133,31 @@ impl World {
         let place = (kind, key(&object));
         let known = self.objects.get(&place).map(|known| version(known));
         if known.is_none_or(|known| known < version(&object)) {
+            self.remove(&place);
+            if let Some(owner) = controller(&object) {
+                let owner = (kind, text(owner, "uid").to_owned());
+                let controlled = self.controlled.entry(owner).or_default();
+                controlled.insert(place.1.clone());
+            }
             self.objects.insert(place, Arc::clone(&object));
         }
         object
+    }
+
+    fn remove(&mut self, place: &(Kind, String)) {
+        let Some(object) = self.objects.remove(place) else {
+            return;
+        };
+        let Some(owner) = controller(&object) else {
+            return;
+        };
+        let owner = (place.0, text(owner, "uid").to_owned());
+        if let Some(controlled) = self.controlled.get_mut(&owner) {
+            controlled.remove(&place.1);
+            if controlled.is_empty() {
+                self.controlled.remove(&owner);
+            }
+        }
     }
 
     fn forget(&mut self, kind: Kind, object: &Value) {
@@ -122,7 +167,7 @@ impl World {
             .get(&place)
             .is_some_and(|known| uid(known) == uid(object))
         {
-            self.objects.remove(&place);
+            self.remove(&place);
         }
     }
 
@@ -148,25 +193,15 @@ impl World {
         all
     }
 
-    /// Objects of a kind that `owner` controls.
+    /// Objects of a kind that `owner` controls, ordered by name.
     pub(super) fn owned(&self, kind: Kind, owner: &Value) -> Vec<Arc<Value>> {
-        self.beside(kind, owner, |object| {
-            controller(object).is_some_and(|found| found["uid"] == owner["metadata"]["uid"])
-        })
-    }
-
-    /// Whether an object with this uid is known.
-    pub(super) fn has(&self, uid_: &str) -> bool {
-        self.objects.values().any(|object| uid(object) == uid_)
-    }
-
-    /// Asks the server whether an object is there.
-    pub(super) async fn exists(&self, path: &str, uid_: &str) -> Result<bool, ApiError> {
-        match self.api.get(path).await {
-            Ok(found) => Ok(uid(&found) == uid_),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
+        let controlled = self.controlled.get(&(kind, uid(owner).to_owned()));
+        let places = controlled.into_iter().flatten();
+        places
+            .filter_map(|place| self.objects.get(&(kind, place.clone())))
+            .filter(|object| object["metadata"]["namespace"] == owner["metadata"]["namespace"])
+            .map(Arc::clone)
+            .collect()
     }
 
     pub(super) async fn create(
@@ -214,6 +249,20 @@ impl World {
         Ok(())
     }
 
+    /// Sets the replicas of an object if it is still the one known. What comes of it the watch tells.
+    pub(super) async fn scale(
+        &self,
+        kind: Kind,
+        object: &Value,
+        replicas: i64,
+    ) -> Result<(), ApiError> {
+        let metadata = &object["metadata"];
+        let known = json!({"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]});
+        let scale = json!({"metadata": known, "spec": {"replicas": replicas}});
+        let path = format!("{}/scale", kind.path(object));
+        self.api.patch(&path, Patch::Merge, &scale).await.map(drop)
+    }
+
     /// Deletes an object, or starts its deletion.
     pub(super) async fn delete(&mut self, kind: Kind, object: &Value) -> Result<(), ApiError> {
         let path = kind.path(object);
@@ -257,7 +306,7 @@ pub(super) fn is_terminating(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
-pub(super) fn uid(object: &Value) -> &str {
+fn uid(object: &Value) -> &str {
     text(&object["metadata"], "uid")
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sandbox::api::Api;
 use sandbox::kuberhealthy::Speed;
-use sandbox::node::{BackOff, Image, Images};
+use sandbox::node::{BackOff, Image, Images, PodNetwork};
 use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
@@ -33,6 +33,7 @@ pub(crate) fn checker() -> String {
 pub(crate) fn options(speed: u32) -> Options {
     let mut options = Options::default();
     options.node.images = Images::new().with("checker", Image::program([checker()]));
+    options.node.network = PodNetwork::apart();
     options.node.back_off = BackOff {
         initial: Duration::from_millis(300),
         max: Duration::from_secs(2),
@@ -90,6 +91,9 @@ pub(crate) fn collection(object: &Value) -> String {
         "Service" => ("api/v1", "services"),
         "Secret" => ("api/v1", "secrets"),
         "Deployment" => ("apis/apps/v1", "deployments"),
+        "StatefulSet" => ("apis/apps/v1", "statefulsets"),
+        "DaemonSet" => ("apis/apps/v1", "daemonsets"),
+        "HorizontalPodAutoscaler" => ("apis/autoscaling/v2", "horizontalpodautoscalers"),
         "PodDisruptionBudget" => ("apis/policy/v1", "poddisruptionbudgets"),
         "ConfigMap" => ("api/v1", "configmaps"),
         other => panic!("no collection for {other}"),

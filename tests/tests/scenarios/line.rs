@@ -38,6 +38,14 @@ impl Line {
         }
     }
 
+    /// The folder of its examples, below `manifests`.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Line::V2 => "checks/v2",
+            Line::V3 => "checks/v3",
+        }
+    }
+
     pub(crate) async fn create_check(
         self,
         api: &Api,

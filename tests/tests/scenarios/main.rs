@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod line;
+mod manifests;
 mod web;
 
 use std::time::Duration;
@@ -17,13 +18,13 @@ use sandbox::{Options, Sandbox};
 use line::{Line, Verdict};
 use web::Web;
 
-/// The binary under test, which `cargo test --workspace` builds beside the tests.
-fn http_check() -> String {
+/// A binary under test, which `cargo test --workspace` builds beside the tests.
+fn program(name: &str) -> String {
     let tests = std::env::current_exe().unwrap();
-    let path = tests.ancestors().nth(2).unwrap().join("http-check");
+    let path = tests.ancestors().nth(2).unwrap().join(name);
     assert!(
         path.exists(),
-        "{}: not built; `cargo build -p checks` does",
+        "{}: not built; `cargo build -p checks -p khctl` does",
         path.display()
     );
     path.into_os_string().into_string().unwrap()
@@ -31,7 +32,7 @@ fn http_check() -> String {
 
 async fn cluster() -> (Sandbox, Api) {
     let mut options = Options::default();
-    options.node.images = Images::new().with("http-check", Image::program([http_check()]));
+    options.node.images = Images::new().with("http-check", Image::program([program("http-check")]));
     options.v2.speed = Speed::times(20);
     options.v3.speed = Speed::times(20);
     let sandbox = Sandbox::start(options).await.unwrap();

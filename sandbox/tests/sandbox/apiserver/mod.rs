@@ -1,12 +1,14 @@
 //! The API server: against recordings of a real one, and with clients that are not ours.
 
 mod custom;
+mod events;
 mod faults;
 mod garbage;
 mod kube_client;
 pub(crate) mod kubectl;
 mod objects;
 pub(crate) mod recorded;
+mod reviews;
 mod subresources;
 mod watching;
 

@@ -55,3 +55,51 @@ async fn kubectl_restarts_undoes_scales_and_waits() {
     assert_eq!(rolled_out(&api).await["status"]["availableReplicas"], 3);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_restarts_and_undoes_sets() {
+    let cluster = cluster().await;
+    let api = cluster.api();
+    let Some(kubectl) = Kubectl::new(cluster.api_server()).await else {
+        return;
+    };
+    for (kind, name, done) in [
+        (
+            "StatefulSet",
+            "statefulset/web",
+            "statefulset.apps/web rolled back\n",
+        ),
+        (
+            "DaemonSet",
+            "daemonset/web",
+            "daemonset.apps/web rolled back\n",
+        ),
+    ] {
+        let created = setup::create(&api, &set(kind, 2)).await;
+        let wait = ["rollout", "status", name, "--timeout=40s"];
+        kubectl.run(&wait).await;
+        kubectl.run(&["rollout", "restart", name]).await;
+        kubectl.run(&wait).await;
+        let history = kubectl.run(&["rollout", "history", name]).await;
+        assert!(
+            history.contains("\n1 ") && history.contains("\n2 "),
+            "{history}"
+        );
+        assert_eq!(kubectl.run(&["rollout", "undo", name]).await, done);
+        kubectl.run(&wait).await;
+        let back = api.get(&setup::path(&created)).await.unwrap();
+        assert_eq!(back["spec"]["template"], created["spec"]["template"]);
+        let history = kubectl.run(&["rollout", "history", name]).await;
+        assert!(
+            history.contains("\n2 ") && history.contains("\n3 "),
+            "{history}"
+        );
+        // Its pods and revisions go with it.
+        kubectl.run(&["delete", name]).await;
+        let empty = |list: &Value| list["items"] == json!([]);
+        until(&api, PODS, "empty", empty).await;
+        let revisions = "/apis/apps/v1/namespaces/default/controllerrevisions";
+        until(&api, revisions, "empty", empty).await;
+    }
+    cluster.stop().await;
+}

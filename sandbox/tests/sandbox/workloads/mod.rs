@@ -1,8 +1,11 @@
 //! Workloads: their controllers with real pods.
 
+mod autoscalers;
 mod budgets;
+mod collector;
 mod kubectl;
 mod rollouts;
+mod sets;
 
 use std::collections::BTreeSet;
 
@@ -41,6 +44,19 @@ fn web(replicas: i64) -> Value {
             },
         },
     })
+}
+
+/// As [`web`], of another kind.
+fn set(kind: &str, replicas: i64) -> Value {
+    let mut set = web(replicas);
+    set["kind"] = kind.into();
+    match kind {
+        "StatefulSet" => set["spec"]["serviceName"] = "web".into(),
+        _ => {
+            set["spec"].as_object_mut().unwrap().remove("replicas");
+        }
+    }
+    set
 }
 
 /// The Service of the recordings.

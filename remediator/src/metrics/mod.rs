@@ -1,0 +1,208 @@
+//! Metrics for Prometheus.
+//!
+//! What has happened is counted when it happens. What is the case is asked for at each scrape, so that a series can
+//! be neither old nor left over from a policy that was deleted.
+
+mod format;
+mod policy;
+mod reference;
+mod states;
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry};
+
+use crate::core::{ActionName, Mode, Phase, Reason};
+
+pub use format::Format;
+pub use reference::{Kind, METRICS, MetricDoc};
+pub use states::{Gauges, PolicyGauges, WatchGauges};
+
+/// Upper bounds of the durations of remediations, in seconds: from an eviction that is verified by the next run of a
+/// check that runs each minute, to the longest verification.
+const DURATIONS: [f64; 10] = [
+    15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    action: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    action: &'static str,
+    outcome: &'static str,
+    mode: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Because {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Watched {
+    kind: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    code: String,
+}
+
+type Durations = Family<Outcome, Histogram, fn() -> Histogram>;
+
+/// Counts, and shows what was counted. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    states: Arc<states::States>,
+    remediations: Family<Ended, Counter>,
+    durations: Durations,
+    blocked: Family<Because, Counter>,
+    watch_errors: Family<Watched, Counter>,
+    request_errors: Family<Answered, Counter>,
+    leader: Gauge<i64>,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub fn new() -> Metrics {
+        let states = Arc::new(states::States::default());
+        let remediations: Family<Ended, Counter> = Family::default();
+        let histogram: fn() -> Histogram = || Histogram::new(DURATIONS);
+        let durations = Durations::new_with_constructor(histogram);
+        let blocked: Family<Because, Counter> = Family::default();
+        let watch_errors: Family<Watched, Counter> = Family::default();
+        let request_errors: Family<Answered, Counter> = Family::default();
+        let leader = Gauge::<i64>::default();
+
+        let mut registry = Registry::with_prefix(reference::PREFIX);
+        add(&mut registry, reference::REMEDIATIONS, &remediations);
+        add(&mut registry, reference::DURATION, &durations);
+        add(&mut registry, reference::BLOCKED, &blocked);
+        add(&mut registry, reference::WATCH_ERRORS, &watch_errors);
+        add(&mut registry, reference::REQUEST_ERRORS, &request_errors);
+        add(&mut registry, reference::LEADER, &leader);
+        registry.register_collector(Box::new(states.clone()));
+        Metrics {
+            registry: Arc::new(registry),
+            states,
+            remediations,
+            durations,
+            blocked,
+            watch_errors,
+            request_errors,
+            leader,
+        }
+    }
+
+    /// A remediation has ended, so many seconds after it was recorded. Told once of each.
+    pub fn remediation_ended(&self, action: ActionName, outcome: Phase, mode: Mode, seconds: f64) {
+        let (action, outcome) = (action.as_str(), phase(outcome));
+        self.remediations
+            .get_or_create(&Ended {
+                action,
+                outcome,
+                mode: mode_name(mode),
+            })
+            .inc();
+        self.durations
+            .get_or_create(&Outcome { action, outcome })
+            .observe(seconds.max(0.0));
+    }
+
+    /// A policy is held back from now on. Told when that or its reason begins, not again while it lasts.
+    ///
+    /// A counter's series stay for the life of the process, so that only the reason is a label of it; which policy is
+    /// held now is one of [`PolicyGauges`].
+    pub fn held(&self, _namespace: &str, _policy: &str, reason: Reason) {
+        let reason = reason.as_str();
+        self.blocked.get_or_create(&Because { reason }).inc();
+    }
+
+    /// A list or watch of this kind (its plural name) failed.
+    pub fn watch_error(&self, kind: &str) {
+        let kind = kind.to_owned();
+        self.watch_errors.get_or_create(&Watched { kind }).inc();
+    }
+
+    /// A request failed, with this HTTP status code; none if there was no answer.
+    pub fn request_failed(&self, code: Option<u16>) {
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        self.request_errors.get_or_create(&Answered { code }).inc();
+    }
+
+    /// Whether this replica leads.
+    pub fn leading(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// What to ask at each scrape. It replaces what was asked before; until then there are no such series.
+    ///
+    /// It is called while nothing of this is locked, by the thread that serves the scrape, and should take no longer
+    /// than a few milliseconds.
+    pub fn observe(&self, ask: impl Fn() -> Gauges + Send + Sync + 'static) {
+        self.states.observe(Arc::new(ask));
+    }
+
+    /// What is the case now; none before [`Metrics::observe`].
+    pub fn gauges(&self) -> Option<Gauges> {
+        self.states.now()
+    }
+
+    /// All metrics now.
+    ///
+    /// # Errors
+    /// Never, unless the encoder has a defect.
+    pub fn text(&self, format: Format) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(format.of(text))
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+fn add<M: Metric + Clone>(registry: &mut Registry, doc: MetricDoc, metric: &M) {
+    // The encoder ends each help text with a full stop.
+    registry.register(doc.stem(), doc.help, metric.clone());
+}
+
+/// As the Remediation's status has it.
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "Pending",
+        Phase::Applied => "Applied",
+        Phase::Verifying => "Verifying",
+        Phase::Succeeded => "Succeeded",
+        Phase::Failed => "Failed",
+        Phase::Inconclusive => "Inconclusive",
+        Phase::Blocked => "Blocked",
+        Phase::DryRun => "DryRun",
+    }
+}
+
+/// As the policy has it.
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::DryRun => "DryRun",
+        Mode::Enforce => "Enforce",
+        Mode::Manual => "Manual",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! The real binary against the sandbox's API server.
+
+mod command_line;
+mod permissions;
+mod replica;
+mod startup;
+mod takeover;
