@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DynamicObject, PostParams};
 use serde_json::json;
 
 use super::conditions::{Says, set};
@@ -102,19 +102,17 @@ impl<W: Workloads> Leader<W> {
             why.to_owned(),
         );
         set(&mut conditions, ACCEPTED, says, generation, now);
-        let patch = json!({
-            "metadata": {"resourceVersion": malformed.resource_version},
+        let resource = Kind::Policy.resource();
+        let mut object = DynamicObject::new(&key.name, &resource).within(&key.namespace);
+        object.metadata.resource_version = Some(malformed.resource_version);
+        object.data = json!({
             "status": {"observedGeneration": generation, "conditions": conditions},
         });
-        let policies: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            &key.namespace,
-            &Kind::Policy.resource(),
-        );
-        let parameters = PatchParams::default();
-        let patch = Patch::Merge(patch);
+        let policies: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &key.namespace, &resource);
+        let parameters = PostParams::default();
         let written = self
-            .write(policies.patch_status(&key.name, &parameters, &patch))
+            .write(policies.replace_status(&key.name, &parameters, &object))
             .await;
         match written {
             // A definition that the object itself does not meet: nothing can be said in it.
