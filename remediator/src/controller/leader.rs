@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kube::Client;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, DynamicObject, ListParams};
 use tokio::task::JoinSet;
 
-use super::objects::{Concerns, Objects, belonging};
+use super::objects::{Concerns, Objects};
 use super::pace::Bucket;
 use super::queue::Queue;
+use super::records::parsed;
 use super::shared::{Shared, keys};
 use super::watch::PAGE;
 use super::world::{self, Surroundings, View};
@@ -19,7 +20,6 @@ use super::{Failed, Key, REQUEST, Workloads, lock};
 use crate::clock;
 use crate::core::execution::Live;
 use crate::core::{ObjectKey, Reason, Record, Time};
-use crate::crd::Remediation;
 use crate::fence::{Fence, Term};
 
 /// How many things are worked on at once.
@@ -97,9 +97,10 @@ impl<W: Workloads> Leader<W> {
     async fn catch_up(&self) -> Result<(), Failed> {
         for source in self.shared.sources() {
             if source.kind == super::kinds::Kind::Record {
-                let records: Api<Remediation> = match &source.namespace {
-                    Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-                    None => Api::all(self.client.clone()),
+                let (client, kind) = (self.client.clone(), source.kind.resource());
+                let records = match &source.namespace {
+                    Some(namespace) => Api::namespaced_with(client, namespace, &kind),
+                    None => Api::all_with(client, &kind),
                 };
                 self.catch_up_with(&records).await?;
             }
@@ -107,13 +108,13 @@ impl<W: Workloads> Leader<W> {
         Ok(())
     }
 
-    async fn catch_up_with(&self, records: &Api<Remediation>) -> Result<(), Failed> {
+    async fn catch_up_with(&self, records: &Api<DynamicObject>) -> Result<(), Failed> {
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
             let page = self.limited(records.list(&parameters)).await?;
             for object in &page {
-                // What is none is told by the watch.
-                if let Ok(record) = belonging(object) {
+                // The watch says so of one that is none.
+                if let Ok(record) = parsed(object) {
                     self.with_objects(|objects| objects.put_record(record));
                 }
             }

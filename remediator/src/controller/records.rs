@@ -189,7 +189,8 @@ impl<W: Workloads> Leader<W> {
     }
 }
 
-fn parsed(object: &DynamicObject) -> Result<Record, Failed> {
+/// The record in an object, if it is one and the remediator has made it.
+pub(super) fn parsed(object: &DynamicObject) -> Result<Record, Failed> {
     let value = serde_json::to_value(object).map_err(|error| Failed::Read(error.to_string()))?;
     let object = serde_json::from_value(value).map_err(|error| Failed::Read(error.to_string()))?;
     belonging(&object).map_err(Failed::Read)

@@ -193,7 +193,7 @@ impl Cluster {
     }
 
     pub(super) async fn allow(&self, group: &str, resource: &str, verbs: &[&str]) {
-        let name = format!("{group}-{}", resource.replace('/', "-"));
+        let name = format!("{group}-{resource}-{}", verbs.join("-")).replace('/', "-");
         let roles = "/apis/rbac.authorization.k8s.io/v1";
         let role = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
@@ -331,7 +331,9 @@ impl Cluster {
             if clock::instant() > until {
                 let policies = self.list(POLICIES).await;
                 let records = self.records().await;
-                panic!("expected {what}: {policies:#?} {records:#?}");
+                let mut found = format!("{policies:#?} {records:#?}");
+                found.truncate(20_000);
+                panic!("expected {what}: {found}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
