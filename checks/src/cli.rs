@@ -233,12 +233,23 @@ pub(crate) fn with_help(command: Command) -> Command {
     })
 }
 
-/// `--help`: the options, then how to set them, examples, and what holds for every check.
+/// `--help`: the options, then how to set them, examples, and what holds for every check. `called` is how the check was
+/// started, such as `http-check` or `khctl check http`.
 ///
 /// Not as clap's `after_help`, which breaks long lines: examples are there to be pasted.
-pub(crate) fn help(command: Command, examples: &str) -> String {
-    let options = with_help(command).render_help();
-    let examples: String = examples.lines().map(|line| format!("  {line}\n")).collect();
+pub(crate) fn help(command: Command, examples: &str, called: &str) -> String {
+    let name = command.get_name().to_owned();
+    let options = with_help(command).bin_name(called).render_help();
+    let example = |line: &str| {
+        let words = line.split(' ');
+        let words = words.map(|word| if word == name { called } else { word });
+        match line.starts_with('#') {
+            true => line.to_owned(),
+            false => words.collect::<Vec<_>>().join(" "),
+        }
+    };
+    let examples = examples.lines().map(example);
+    let examples: String = examples.map(|line| format!("  {line}\n")).collect();
     format!(
         "{options}
 Every option is a flag and a variable of the same name. The flag wins, and an

@@ -28,7 +28,6 @@ mod look;
 mod objects;
 mod parse;
 mod rounds;
-mod selector;
 
 use std::time::{Duration, Instant};
 

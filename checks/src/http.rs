@@ -10,15 +10,15 @@
 mod args;
 mod assert;
 mod connector;
-mod credentials;
+pub(crate) mod credentials;
 mod headers;
 mod json;
 mod plan;
 mod probe;
-mod proxy;
-mod request;
+pub(crate) mod proxy;
+pub(crate) mod request;
 mod route;
-mod values;
+pub(crate) mod values;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -22,6 +22,7 @@ pub mod describe;
 pub mod dns;
 pub mod exec;
 pub mod http;
+pub mod logs;
 pub mod pods;
 pub mod restarts;
 pub mod tcp;
@@ -78,6 +79,7 @@ pub static CHECKS: &[&Check] = &[
     &exec::CHECK,
     &dependency::CHECK,
     &restarts::CHECK,
+    &logs::CHECK,
 ];
 
 /// The check called `name`, with or without `-check` at its end.
@@ -100,9 +102,9 @@ impl Check {
         cli::with_help(self.bare_command())
     }
 
-    /// What `--help` prints.
-    pub fn help(&self) -> String {
-        cli::help(self.bare_command(), self.examples)
+    /// What `--help` prints, with `called` as what starts the check: its name, or a command and its arguments.
+    pub fn help(&self, called: &str) -> String {
+        cli::help(self.bare_command(), self.examples, called)
     }
 
     fn bare_command(&self) -> Command {
@@ -119,16 +121,17 @@ impl Check {
 
     /// Runs the check with the arguments and the environment of this process.
     pub fn main(&'static self) -> ExitCode {
-        self.run(std::env::args_os().skip(1).collect(), &|name| {
+        self.run(self.name, std::env::args_os().skip(1).collect(), &|name| {
             // What is not UTF-8 is passed on too, for its option to refuse it.
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         })
     }
 
     /// Runs the check with `args` (without a program name) and the variables that `lookup` knows, and reports its
-    /// verdict. A wrong configuration is a verdict too. `--help` prints and returns 0.
+    /// verdict. A wrong configuration is a verdict too. `--help` prints and returns 0; `called` is as in [`Check::help`].
     pub fn run(
         &'static self,
+        called: &str,
         args: Vec<OsString>,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> ExitCode {
@@ -142,7 +145,7 @@ impl Check {
                 ExitCode::SUCCESS
             }
             Ok(Err(Stop::Help)) => {
-                write_line(&mut std::io::stdout().lock(), &self.help());
+                write_line(&mut std::io::stdout().lock(), &self.help(called));
                 ExitCode::SUCCESS
             }
             Ok(Err(Stop::Wrong(errors))) => {
@@ -223,7 +226,7 @@ mod tests {
                 assert_eq!(job.map(drop), Ok(()), "{line}");
             }
             for part in check.examples.lines().chain(["KH_REPORTING_URL"]) {
-                assert!(check.help().contains(part), "{part}");
+                assert!(check.help(check.name).contains(part), "{part}");
             }
         }
     }
@@ -264,7 +267,7 @@ mod tests {
                 .unwrap();
             request
         });
-        BROKEN.run(Vec::new(), &|name| {
+        BROKEN.run("broken", Vec::new(), &|name| {
             (name == "KH_REPORTING_URL").then(|| url.clone())
         });
         let request = server.join().unwrap();

@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 
 use crate::cli::ConfigError;
 use crate::cluster::{Access, Cluster, ClusterArgs, ClusterError, Container, Pod, Resource};
-use crate::values::{BadValue, IpFamily, Switch};
+use crate::values::{BadValue, IpFamily, Selector, Switch};
 
 /// Options of every check that can look at pods one by one.
 ///
@@ -19,8 +19,8 @@ use crate::values::{BadValue, IpFamily, Switch};
 #[command(next_help_heading = "Pods")]
 pub struct PodArgs {
     /// Label selector: every running pod it matches is probed on its own address
-    #[arg(long, value_name = "SELECTOR", value_parser = label_selector)]
-    pub pod_selector: Option<String>,
+    #[arg(long, value_name = "SELECTOR")]
+    pub pod_selector: Option<Selector>,
     /// Namespaces of the pods, separated by commas, or `*` for all; unset: the namespace of the check
     #[arg(long, value_name = "NAMESPACES")]
     pub pod_selector_namespace: Option<Namespaces>,
@@ -30,14 +30,6 @@ pub struct PodArgs {
     /// How to reach the Kubernetes API.
     #[command(flatten)]
     pub cluster: ClusterArgs,
-}
-
-/// The API server takes a blank selector for every pod there is, which nobody means who names one.
-fn label_selector(text: &str) -> Result<String, BadValue> {
-    match text.trim() {
-        "" => Err(BadValue::expected("a label selector, such as app=web")),
-        selector => Ok(selector.to_owned()),
-    }
 }
 
 /// Namespaces to look in.
@@ -263,7 +255,7 @@ pub async fn select(
             )
         })?]),
     };
-    let selector = args.pod_selector.as_deref().unwrap_or_default();
+    let selector = args.pod_selector.as_ref().map_or("", Selector::as_str);
     let listing = running(cluster, &namespaces, selector, args.pod_allow_none.0);
     match until {
         Some(until) => timeout_at(until.into(), listing).await.unwrap_or_else(|_| {
@@ -324,9 +316,10 @@ mod tests {
         let parse = |selector: &str| {
             PodArgs::augment_args(clap::Command::new("x"))
                 .try_get_matches_from(["x", "--pod-selector", selector])
-                .map(|matches| matches.get_one::<String>("pod_selector").cloned())
+                .map(|matches| matches.get_one::<Selector>("pod_selector").cloned())
         };
-        assert_eq!(parse(" app=web\n").unwrap().as_deref(), Some("app=web"));
+        let found = parse(" app=web\n").unwrap();
+        assert_eq!(found.as_ref().map(Selector::as_str), Some("app=web"));
         assert!(parse(" \t").is_err());
     }
 

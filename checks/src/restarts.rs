@@ -25,6 +25,7 @@ use serde::de::IgnoredAny;
 
 use crate::cli::ConfigError;
 use crate::cluster::{Access, Cluster, ClusterError, Page, Query, Resource};
+use crate::values::Selector;
 use crate::{Check, log};
 use args::RestartsArgs;
 use judge::Rule;
@@ -127,10 +128,10 @@ impl Plan {
         let places = self.scope.places(&cluster).await?;
         let allow_none = self.args.pod_allow_none.0;
         if places.is_empty() && !allow_none {
-            let selector = self.args.pod_namespace_selector.as_deref();
+            let selector = self.args.pod_namespace_selector.as_ref();
             survey.gaps.push(Finding::new(format!(
                 "no namespace matches {}",
-                selector.unwrap_or("the options")
+                selector.map_or("the options", Selector::as_str)
             )));
         }
         for place in &places {
@@ -167,7 +168,7 @@ impl Plan {
         let mut pages = cluster.pages(&Query {
             resource: Resource::PODS,
             namespace,
-            selector: self.args.pod_selector.as_deref(),
+            selector: self.args.pod_selector.as_ref().map(Selector::as_str),
             limit: PODS_AT_A_TIME,
             fields: objects::FIELDS,
         });

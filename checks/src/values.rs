@@ -6,6 +6,8 @@
 mod family;
 mod file;
 mod pattern;
+mod ranges;
+mod selector;
 mod status;
 
 use std::fmt;
@@ -14,8 +16,11 @@ use std::time::Duration;
 
 pub use family::IpFamily;
 pub use file::FileText;
-pub(crate) use file::read_file;
+pub(crate) use file::{read_bounded, read_file};
 pub use pattern::Pattern;
+pub(crate) use ranges::Ranges;
+pub use selector::Selector;
+pub(crate) use selector::split_outside_parentheses;
 pub use status::StatusSet;
 
 /// Why a value was refused: what was expected instead.

@@ -58,13 +58,16 @@ pub(crate) enum Command {
     /// Run the checks of a manifest once on this machine, without a cluster
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
-    /// Watch checks find a broken web application and see it heal, in a cluster made for the purpose
+    /// Watch a web application go bad, checks find out and the remediator act, in a cluster made for the purpose
     Demo(DemoArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
-    /// A pod of the demo's web application
+    /// A pod of the demo's applications
     #[command(hide = true)]
     DemoWeb(WebArgs),
+    /// The remediator of the demo, set up by its variables
+    #[command(hide = true)]
+    DemoRemediator,
 }
 
 /// `khctl check`.

@@ -27,7 +27,11 @@ fn run(words: Vec<OsString>) -> ExitCode {
     let mut words = words.into_iter();
     let name = words.next().unwrap_or_default();
     match name.to_str().and_then(checks::find) {
-        Some(check) => check.run(words.collect(), &|name| std::env::var(name).ok()),
+        Some(check) => {
+            let called = format!("khctl check {}", name.to_string_lossy());
+            let variable = |name: &str| std::env::var(name).ok();
+            check.run(&called, words.collect(), &variable)
+        }
         None => {
             let known: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
             complain(&format!(

@@ -140,9 +140,19 @@ impl Cluster {
         write(&self.directory, name, text)
     }
 
-    /// An address for a Service.
-    pub(crate) fn service_address(&self) -> Ipv4Addr {
-        self.addresses.service
+    /// Addresses for Services.
+    pub(crate) fn service_addresses(&self) -> [Ipv4Addr; 2] {
+        self.addresses.services
+    }
+
+    /// A kubeconfig with the token, for programs of the cluster. Only this user can read it.
+    pub(crate) fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
+        self.write("kubeconfig-with-token", &self.sandbox.kubeconfig())
+    }
+
+    /// Where a file of this name would be that goes away with the cluster.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Stops everything and waits until every process it had started is gone.
@@ -163,7 +173,7 @@ fn write(directory: &tempfile::TempDir, name: &str, text: &str) -> anyhow::Resul
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Addresses {
     pods: PodNetwork,
-    service: Ipv4Addr,
+    services: [Ipv4Addr; 2],
 }
 
 impl Addresses {
@@ -174,7 +184,7 @@ impl Addresses {
         let (second, third) = (octet(20 + id / 250 % 200), octet(id % 250));
         Addresses {
             pods: PodNetwork::new(Ipv4Addr::new(127, second, third, 0), 25).unwrap_or_default(),
-            service: Ipv4Addr::new(127, second, third, 200),
+            services: [200, 201].map(|last| Ipv4Addr::new(127, second, third, last)),
         }
     }
 }
@@ -187,7 +197,7 @@ mod tests {
     fn neighbouring_processes_have_networks_of_their_own() {
         let all: Vec<Addresses> = (32_000..33_000).map(Addresses::of_process).collect();
         for (nth, one) in all.iter().enumerate() {
-            assert!(one.service.is_loopback());
+            assert!(one.services.iter().all(Ipv4Addr::is_loopback));
             assert_ne!(one.pods, PodNetwork::default());
             assert!(!all[nth + 1..].contains(one));
         }

@@ -23,6 +23,8 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         // A check has its own harness with its own runtime.
         Command::Check(args) => return check::check(args),
+        // So has the remediator.
+        Command::DemoRemediator => return demo::remediator(),
         Command::Completions(args) => std::io::stdout()
             .write_all(&args.script(check::commands()))
             .map(|()| ExitCode::SUCCESS)

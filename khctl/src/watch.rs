@@ -12,6 +12,10 @@ use tokio::task::JoinSet;
 pub(crate) const STATES: &str = "/apis/comcast.github.io/v1/khstates";
 /// v3's checks, in all namespaces.
 pub(crate) const HEALTH_CHECKS: &str = "/apis/kuberhealthy.github.io/v2/healthchecks";
+/// The remediator's policies, in all namespaces.
+pub(crate) const POLICIES: &str = "/apis/kuberhealer.io/v1alpha1/remediationpolicies";
+/// What the remediator did, in all namespaces.
+pub(crate) const REMEDIATIONS: &str = "/apis/kuberhealer.io/v1alpha1/remediations";
 /// Pods, in all namespaces.
 pub(crate) const PODS: &str = "/api/v1/pods";
 
@@ -35,20 +39,28 @@ pub(crate) struct Written {
 #[derive(Debug)]
 pub(crate) struct Watches {
     events: mpsc::Receiver<Result<Written, ApiError>>,
-    _tasks: JoinSet<()>,
+    sender: mpsc::Sender<Result<Written, ApiError>>,
+    tasks: JoinSet<()>,
 }
 
 impl Watches {
     /// Starts to watch the collections. What is there already is told first.
     pub(crate) fn start(api: &Api, collections: &[&'static str]) -> Watches {
         let (sender, events) = mpsc::channel(BACKLOG);
-        let mut tasks = JoinSet::new();
-        for collection in collections {
-            tasks.spawn(follow(api.clone(), collection, sender.clone()));
-        }
-        Watches {
+        let mut watches = Watches {
             events,
-            _tasks: tasks,
+            sender,
+            tasks: JoinSet::new(),
+        };
+        watches.add(api, collections);
+        watches
+    }
+
+    /// Watches these collections too.
+    pub(crate) fn add(&mut self, api: &Api, collections: &[&'static str]) {
+        for collection in collections {
+            let sender = self.sender.clone();
+            self.tasks.spawn(follow(api.clone(), collection, sender));
         }
     }
 

@@ -13,6 +13,7 @@
 //! Persisted objects are the state and the process is a cache: every write follows from a pure function of a
 //! record, a live read and the time. [`core`] holds those functions.
 
+pub mod actions;
 pub mod clock;
 pub mod controller;
 pub mod core;

@@ -50,6 +50,7 @@ pub struct Rule {
     resource: Option<String>,
     name: Option<String>,
     writes: bool,
+    spared: Vec<String>,
     skip: u64,
     times: u64,
     chance: Option<Chance>,
@@ -66,6 +67,7 @@ impl Rule {
             resource: None,
             name: None,
             writes: false,
+            spared: Vec::new(),
             skip: 0,
             times: u64::MAX,
             chance: None,
@@ -122,6 +124,12 @@ impl Rule {
         self
     }
 
+    /// Not this resource; may be given several times.
+    pub fn spare(mut self, resource: &str) -> Rule {
+        self.spared.push(resource.to_owned());
+        self
+    }
+
     /// Strikes only the `number`th request that matches, counted from 1.
     pub fn nth(self, number: u64) -> Rule {
         self.skip(number.saturating_sub(1)).times(1)
@@ -168,6 +176,7 @@ impl Rule {
                 .is_none_or(|prefix| subject.agent.starts_with(prefix))
             && equal(&self.verb, subject.verb)
             && equal(&self.resource, subject.resource)
+            && !self.spared.iter().any(|spared| spared == subject.resource)
             && equal(&self.name, subject.name)
     }
 }
@@ -366,6 +375,8 @@ mod tests {
             (Rule::hang_up().chance(0.0, 3), false),
             (Rule::hang_up().nth(1), true),
             (Rule::hang_up().nth(2), false),
+            (Rule::hang_up().spare("pods"), true),
+            (Rule::hang_up().spare("pods/status"), false),
         ] {
             let faults = Faults::new();
             faults.add(rule.clone());

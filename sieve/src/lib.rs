@@ -9,4 +9,4 @@ mod passing;
 mod sieve;
 
 pub use fields::Fields;
-pub use sieve::{Malformed, Part, Sieve};
+pub use sieve::{Malformed, Part, Receiver, Sieve};

@@ -1,5 +1,7 @@
 //! Finds the end of a JSON value without looking at what is in it, at the speed of memory rather than of a parser.
 
+use fearless_simd::Simd;
+
 use crate::block::{Masks, SIZE, masks};
 
 /// A value on its way past.
@@ -37,87 +39,107 @@ impl Passing {
     }
 
     /// How many of `bytes` belong to the value, and whether it has ended.
-    pub(crate) fn pass(&mut self, bytes: &[u8]) -> (usize, bool) {
-        if let Passing::Word = self {
-            let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-            let end = bytes.iter().position(|byte| !part(byte));
-            return (end.unwrap_or(bytes.len()), end.is_some());
-        }
-        let (blocks, rest) = bytes.as_chunks::<SIZE>();
-        for (place, block) in blocks.iter().enumerate() {
-            if let Some(end) = self.block(block, SIZE) {
-                return (place * SIZE + end, true);
-            }
-        }
-        if !rest.is_empty() {
-            // Blanks mean nothing anywhere.
-            let mut block = [b' '; SIZE];
-            if let Some(part) = block.get_mut(..rest.len()) {
-                part.copy_from_slice(rest);
-            }
-            if let Some(end) = self.block(&block, rest.len()) {
-                return (blocks.len() * SIZE + end, true);
-            }
-        }
-        (bytes.len(), false)
-    }
-
-    /// Where in a block, of which `length` bytes count, the value ends, if it does.
-    fn block(&mut self, block: &[u8; SIZE], length: usize) -> Option<usize> {
-        let Masks {
-            quotes,
-            backslashes,
-            opens,
-            closes,
-        } = masks(block);
+    // As `masks`; so is what it calls.
+    #[inline(always)]
+    pub(crate) fn pass<S: Simd>(&mut self, simd: S, bytes: &[u8]) -> (usize, bool) {
         match self {
-            Passing::Word => None,
-            Passing::Text { opened, escaped } => {
-                let mut ends = quotes & !after_backslashes(backslashes, length, escaped);
-                if !*opened {
-                    *opened = true;
-                    ends &= ends.wrapping_sub(1);
-                }
-                (ends != 0).then(|| ends.trailing_zeros() as usize + 1)
+            Passing::Word => {
+                let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+                let end = bytes.iter().position(|byte| !part(byte));
+                (end.unwrap_or(bytes.len()), end.is_some())
             }
+            Passing::Text { opened, escaped } => by_blocks(
+                bytes,
+                #[inline(always)]
+                |block, length| text(masks(simd, block), length, opened, escaped),
+            ),
             Passing::Nested {
                 depth,
                 in_text,
                 escaped,
-            } => {
-                let quotes = quotes & !after_backslashes(backslashes, length, escaped);
-                let text = between(quotes) ^ if *in_text { u64::MAX } else { 0 };
-                *in_text = text >> (SIZE - 1) == 1;
-                let (opens, closes) = (opens & !text, closes & !text);
-                let closed = u64::from(closes.count_ones());
-                if *depth > closed {
-                    // Whatever their order.
-                    *depth += u64::from(opens.count_ones());
-                    *depth -= closed;
-                    return None;
-                }
-                let mut left = opens | closes;
-                while left != 0 {
-                    let bit = left & left.wrapping_neg();
-                    left ^= bit;
-                    if opens & bit != 0 {
-                        *depth += 1;
-                    } else {
-                        *depth = depth.saturating_sub(1);
-                        if *depth == 0 {
-                            return Some(bit.trailing_zeros() as usize + 1);
-                        }
-                    }
-                }
-                None
+            } => by_blocks(
+                bytes,
+                #[inline(always)]
+                |block, length| nested(masks(simd, block), length, depth, in_text, escaped),
+            ),
+        }
+    }
+}
+
+/// Looks for the end of a value. `judge` says where in a block, of which as many bytes as it is told count, that is.
+#[inline(always)]
+fn by_blocks(
+    bytes: &[u8],
+    mut judge: impl FnMut(&[u8; SIZE], usize) -> Option<usize>,
+) -> (usize, bool) {
+    let (blocks, rest) = bytes.as_chunks::<SIZE>();
+    for (place, block) in blocks.iter().enumerate() {
+        if let Some(end) = judge(block, SIZE) {
+            return (place * SIZE + end, true);
+        }
+    }
+    if !rest.is_empty() {
+        // Blanks mean nothing anywhere.
+        let mut block = [b' '; SIZE];
+        if let Some(part) = block.get_mut(..rest.len()) {
+            part.copy_from_slice(rest);
+        }
+        if let Some(end) = judge(&block, rest.len()) {
+            return (blocks.len() * SIZE + end, true);
+        }
+    }
+    (bytes.len(), false)
+}
+
+#[inline(always)]
+fn text(masks: Masks, length: usize, opened: &mut bool, escaped: &mut bool) -> Option<usize> {
+    let mut ends = masks.quotes & !after_backslashes(masks.backslashes, length, escaped);
+    if !*opened {
+        *opened = true;
+        ends &= ends.wrapping_sub(1);
+    }
+    (ends != 0).then(|| ends.trailing_zeros() as usize + 1)
+}
+
+#[inline(always)]
+fn nested(
+    masks: Masks,
+    length: usize,
+    depth: &mut u64,
+    in_text: &mut bool,
+    escaped: &mut bool,
+) -> Option<usize> {
+    let quotes = masks.quotes & !after_backslashes(masks.backslashes, length, escaped);
+    let text = between(quotes) ^ if *in_text { u64::MAX } else { 0 };
+    *in_text = text >> (SIZE - 1) == 1;
+    let (opens, closes) = (masks.opens & !text, masks.closes & !text);
+    let closed = u64::from(closes.count_ones());
+    if *depth > closed {
+        // Whatever their order.
+        *depth += u64::from(opens.count_ones());
+        *depth -= closed;
+        return None;
+    }
+    let mut left = opens | closes;
+    while left != 0 {
+        let bit = left & left.wrapping_neg();
+        left ^= bit;
+        if opens & bit != 0 {
+            *depth += 1;
+        } else {
+            *depth = depth.saturating_sub(1);
+            if *depth == 0 {
+                return Some(bit.trailing_zeros() as usize + 1);
             }
         }
     }
+    None
 }
 
 /// The bytes that a backslash before them makes part of the text, backslashes among them: of a row of backslashes, every
 /// second one and, after an odd number, what follows. `escaped` is whether the first byte is one, then whether the first
 /// of the next block is.
+#[inline(always)]
 fn after_backslashes(backslashes: u64, length: usize, escaped: &mut bool) -> u64 {
     const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
     let first = u64::from(*escaped);
@@ -133,6 +155,7 @@ fn after_backslashes(backslashes: u64, length: usize, escaped: &mut bool) -> u64
 }
 
 /// From each first quote up to its second, which is not included.
+#[inline(always)]
 fn between(quotes: u64) -> u64 {
     let mask = quotes ^ (quotes << 1);
     let mask = mask ^ (mask << 2);
@@ -145,11 +168,21 @@ fn between(quotes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use fearless_simd::{Level, dispatch};
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    /// The same with what every processor of the kind has, and with what this one has.
+    fn pass(passing: &mut Passing, bytes: &[u8]) -> (usize, bool) {
+        let mut plain = *passing;
+        let expected = dispatch!(Level::baseline(), simd => plain.pass(simd, bytes));
+        let found = dispatch!(Level::new(), simd => passing.pass(simd, bytes));
+        assert_eq!((found, *passing), (expected, plain));
+        found
+    }
 
     fn whole(text: &str) -> (usize, bool) {
         let bytes = text.as_bytes();
-        Passing::begin(bytes[0]).unwrap().pass(bytes)
+        pass(&mut Passing::begin(bytes[0]).unwrap(), bytes)
     }
 
     #[test]
@@ -219,7 +252,7 @@ mod tests {
             let mut passed = 0;
             for cut in cuts.into_iter().chain([usize::MAX]) {
                 let piece = &rest[..cut.min(rest.len())];
-                let (length, ended) = passing.pass(piece);
+                let (length, ended) = pass(&mut passing, piece);
                 passed += length;
                 rest = &rest[length..];
                 if ended {

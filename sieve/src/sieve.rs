@@ -10,6 +10,8 @@
 //!
 //! What is passed over is not checked for more than its ends: the answers of an API server are JSON.
 
+use fearless_simd::{Level as Instructions, Simd, dispatch};
+
 use crate::block::masks;
 use crate::fields::Fields;
 use crate::passing::Passing;
@@ -36,10 +38,15 @@ pub enum Part<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
+/// What becomes of the parts of a list; [`Malformed`] if one is not what it should be.
+pub type Receiver<'a> = dyn FnMut(Part<'_>) -> Result<(), Malformed> + 'a;
+
 /// Reads one list.
 #[derive(Debug)]
 pub struct Sieve {
     fields: Fields,
+    /// What the processor has for looking at many bytes at a time.
+    instructions: Instructions,
     /// Objects and arrays that are open and looked into; the list itself is the first.
     open: Vec<Level>,
     state: State,
@@ -110,6 +117,7 @@ impl Sieve {
     pub fn new(fields: Fields) -> Sieve {
         Sieve {
             fields,
+            instructions: Instructions::new(),
             open: Vec::new(),
             state: State::Begin,
             key: Vec::new(),
@@ -119,14 +127,25 @@ impl Sieve {
     }
 
     /// Reads on; `part` gets what is complete.
-    pub fn feed(
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the bytes are no list of objects, or if `part` says so.
+    pub fn feed(&mut self, bytes: &[u8], part: &mut Receiver<'_>) -> Result<(), Malformed> {
+        dispatch!(self.instructions, simd => self.read(simd, bytes, part))
+    }
+
+    // As `masks`.
+    #[inline(always)]
+    fn read<S: Simd>(
         &mut self,
+        simd: S,
         mut bytes: &[u8],
-        mut part: impl FnMut(Part<'_>) -> Result<(), Malformed>,
+        part: &mut Receiver<'_>,
     ) -> Result<(), Malformed> {
         while !bytes.is_empty() {
             if let State::Passing { passing, keep } = &mut self.state {
-                let (length, ended) = passing.pass(bytes);
+                let (length, ended) = passing.pass(simd, bytes);
                 let (value, rest) = bytes.split_at(length);
                 if *keep {
                     self.out.extend_from_slice(value);
@@ -136,7 +155,7 @@ impl Sieve {
                 }
                 bytes = rest;
                 if ended {
-                    self.value_ended(&mut part)?;
+                    self.value_ended(part)?;
                 }
                 continue;
             }
@@ -144,14 +163,14 @@ impl Sieve {
                 break;
             };
             if let (State::Key { .. }, b'"') = (&self.state, byte)
-                && let Some((key, value)) = short_key(rest)
+                && let Some((key, value)) = short_key(simd, rest)
             {
-                self.state = self.member(key)?;
+                self.member(key)?;
                 bytes = value;
                 continue;
             }
             let blank = !matches!(self.state, State::InKey { .. }) && byte.is_ascii_whitespace();
-            if blank || self.step(byte, &mut part)? {
+            if blank || self.step(byte, part)? {
                 bytes = rest;
             }
         }
@@ -167,11 +186,7 @@ impl Sieve {
     }
 
     /// One byte that is not in the middle of a value; whether it was used up.
-    fn step(
-        &mut self,
-        byte: u8,
-        part: &mut impl FnMut(Part<'_>) -> Result<(), Malformed>,
-    ) -> Result<bool, Malformed> {
+    fn step(&mut self, byte: u8, part: &mut Receiver<'_>) -> Result<bool, Malformed> {
         match (&mut self.state, byte) {
             (State::Begin, b'{') => {
                 self.open.push(Level::of(Kind::List));
@@ -197,7 +212,7 @@ impl Sieve {
             }
             (State::Colon, b':') => {
                 let key = std::mem::take(&mut self.key);
-                self.state = self.member(&key)?;
+                self.member(&key)?;
                 self.key = key;
             }
             (State::Comma, b',') => {
@@ -215,8 +230,8 @@ impl Sieve {
         Ok(true)
     }
 
-    /// The value of a key.
-    fn member(&mut self, key: &[u8]) -> Result<State, Malformed> {
+    /// Goes on to the value of a key.
+    fn member(&mut self, key: &[u8]) -> Result<(), Malformed> {
         let (name, take) = match self.open.last().map(|level| level.kind) {
             Some(Kind::List) => match key {
                 // Twice would be two lists.
@@ -234,11 +249,12 @@ impl Sieve {
             },
             _ => return Err(Malformed),
         };
-        Ok(State::Value {
+        self.state = State::Value {
             name,
             take,
             may_end: false,
-        })
+        };
+        Ok(())
     }
 
     /// A value begins with `byte`; whether that was used up.
@@ -311,11 +327,7 @@ impl Sieve {
         }
     }
 
-    fn close(
-        &mut self,
-        byte: u8,
-        part: &mut impl FnMut(Part<'_>) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+    fn close(&mut self, byte: u8, part: &mut Receiver<'_>) -> Result<(), Malformed> {
         match (self.open.pop().map(|level| level.kind), byte) {
             (Some(Kind::List), b'}') => {
                 self.state = State::End;
@@ -332,10 +344,7 @@ impl Sieve {
     }
 
     /// After a value: one that is a part of its own is given away.
-    fn value_ended(
-        &mut self,
-        part: &mut impl FnMut(Part<'_>) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+    fn value_ended(&mut self, part: &mut Receiver<'_>) -> Result<(), Malformed> {
         self.state = State::Comma;
         let found = match self.open.last().map(|level| level.kind) {
             _ if self.out.is_empty() => return Ok(()),
@@ -350,8 +359,9 @@ impl Sieve {
 }
 
 /// The key that ends within a block of `bytes`, as nearly all do, and what comes after its colon.
-fn short_key(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let found = masks(bytes.first_chunk()?);
+#[inline(always)]
+fn short_key<S: Simd>(simd: S, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let found = masks(simd, bytes.first_chunk()?);
     let length = (found.quotes | found.backslashes).trailing_zeros() as usize;
     let (key, rest) = bytes.split_at_checked(length)?;
     Some((key, rest.strip_prefix(b"\":")?))

@@ -17,10 +17,10 @@ pub struct ClusterArgs {
     /// URL of the API server, such as http://127.0.0.1:8001 for `kubectl proxy`; unset: the cluster the check runs in
     #[arg(long, value_name = "URL")]
     pub kube_api_url: Option<ApiUrl>,
-    /// File with the token; unset: the service account's, unless KUBE_API_URL is set
+    /// File with the token, up to 1 MiB; unset: the service account's, unless KUBE_API_URL is set
     #[arg(long, value_name = "FILE")]
     pub kube_api_token_file: Option<PathBuf>,
-    /// PEM file with the CA certificates of the API server; unset: the service account's
+    /// PEM file, up to 1 MiB, with the CA certificates of the API server; unset: the service account's
     #[arg(long, value_name = "FILE")]
     pub kube_api_ca_file: Option<PathBuf>,
 }

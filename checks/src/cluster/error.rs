@@ -21,9 +21,14 @@ pub enum ClusterError {
     /// No answer.
     #[error("Kubernetes API: unreachable: {0}")]
     Unreachable(String),
-    /// 401.
+    /// 401 to a token.
     #[error("Kubernetes API: the token is not accepted (401)")]
     Unauthorized,
+    /// 401 to a request without a token.
+    #[error(
+        "Kubernetes API: a token is expected (401), none was sent; set KUBE_API_TOKEN_FILE to a file with one"
+    )]
+    NoToken,
     /// 403: RBAC.
     #[error(
         "Kubernetes API: not allowed to {what}: the service account needs a role with verb {verb} on {resource}"
@@ -39,6 +44,14 @@ pub enum ClusterError {
     /// 404: the object, or the whole kind, is not there.
     #[error("Kubernetes API: not found: {0}")]
     NotFound(String),
+    /// 404 from something else.
+    #[error(
+        "Kubernetes API: cannot {what}: status 404, not from a Kubernetes API server; set KUBE_API_URL to the URL of one"
+    )]
+    Foreign {
+        /// Such as `list pods in namespace shop`.
+        what: String,
+    },
     /// Another answer that is no success.
     #[error("Kubernetes API: cannot {what}: status {status}{message}")]
     Refused {

@@ -11,6 +11,7 @@ use super::error::ClusterError;
 use super::pages::{Page, Query};
 use super::request::{Answer, Ask, ONE_REQUEST, Patience, Trouble, decode};
 use crate::describe::describe;
+use crate::values::read_bounded;
 use sieve::Fields;
 
 /// Objects asked for at a time.
@@ -91,7 +92,7 @@ impl Cluster {
                 path: access.ca_file.clone(),
                 reason,
             };
-            let pem = std::fs::read(&access.ca_file).map_err(|error| file(error.to_string()))?;
+            let pem = read_bounded(&access.ca_file).map_err(|error| file(error.to_string()))?;
             certificates =
                 Certificate::from_pem_bundle(&pem).map_err(|_| file("not PEM".to_owned()))?;
             if certificates.is_empty() {

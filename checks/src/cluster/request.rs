@@ -11,9 +11,12 @@ use url::Url;
 use super::error::ClusterError;
 use super::read::{Cluster, Resource};
 use crate::describe::{describe, shorten};
+use crate::values::read_bounded;
 
 /// A page beyond this is no list of objects worth holding.
 const LARGEST_ANSWER: usize = 128 << 20;
+/// An explanation is shorter than this.
+const LARGEST_STATUS: usize = 64 << 10;
 /// Tries of one request before it counts as failed.
 const TRIES: u32 = 5;
 pub(super) const ONE_REQUEST: Duration = Duration::from_secs(15);
@@ -107,9 +110,9 @@ impl Cluster {
                 let token = status_of(response).await.metadata.token;
                 return Ok(Answer::Gone(Some(token).filter(|token| !token.is_empty())));
             }
-            401 => Trouble::Lasting(ClusterError::Unauthorized),
+            401 => Trouble::Lasting(self.unauthorized()),
             403 => Trouble::Lasting(ask.forbidden()),
-            404 => Trouble::Lasting(ClusterError::NotFound(ask.what.to_owned())),
+            404 => Trouble::Lasting(ask.not_found(response).await),
             status => {
                 let wait = retry_after(&response);
                 let error = ask.refused(status, &status_of(response).await.message);
@@ -130,13 +133,21 @@ impl Cluster {
                 path: path.clone(),
                 reason,
             };
-            let token = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+            let bytes = read_bounded(path).map_err(|error| file(error.to_string()))?;
+            let mut value = HeaderValue::try_from([b"Bearer ", bytes.trim_ascii()].concat())
                 .map_err(|_| file("not a token".to_owned()))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
         Ok(request)
+    }
+
+    /// What a 401 means.
+    pub(crate) fn unauthorized(&self) -> ClusterError {
+        match self.access.token_file {
+            Some(_) => ClusterError::Unauthorized,
+            None => ClusterError::NoToken,
+        }
     }
 }
 
@@ -153,6 +164,20 @@ impl Ask<'_> {
             what: self.what.to_owned(),
             verb: self.verb,
             resource: self.resource.to_string(),
+        }
+    }
+
+    /// What a 404 means: other web servers know nothing of pods either, and do not say that there are none.
+    async fn not_found(&self, response: Response) -> ClusterError {
+        let what = self.what.to_owned();
+        let body = read(response, LARGEST_STATUS).await.unwrap_or_default();
+        let status: Status = serde_json::from_slice(&body).unwrap_or_default();
+        // Of a group that is not installed, the API server does not even know the path. The core group always is.
+        let no_group =
+            self.resource.group.starts_with("apis/") && body.trim_ascii() == b"404 page not found";
+        match status.kind == "Status" || no_group {
+            true => ClusterError::NotFound(what),
+            false => ClusterError::Foreign { what },
         }
     }
 
@@ -207,6 +232,7 @@ pub(super) async fn read(
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Status {
+    kind: String,
     message: String,
     metadata: StatusMetadata,
 }
@@ -220,7 +246,7 @@ struct StatusMetadata {
 
 /// Empty if the answer is none.
 async fn status_of(response: Response) -> Status {
-    let body = read(response, 64 << 10).await.unwrap_or_default();
+    let body = read(response, LARGEST_STATUS).await.unwrap_or_default();
     serde_json::from_slice(&body).unwrap_or_default()
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use khclient::Subject;
 use url::Url;
 
-use super::selector::Selector;
+use crate::values::Selector;
 
 /// One thing that must be available, or, if optional, is only told about in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,8 @@ use khclient::Subject;
 use url::{Host, Url};
 
 use super::item::{Dependency, Minimum, Place, Port, Target, Workload};
-use super::selector::{Selector, split_outside_parentheses};
 use crate::cli::ConfigError;
-use crate::values::BadValue;
+use crate::values::{BadValue, split_outside_parentheses};
 
 /// Reads one list of dependencies from the values of `variable`.
 ///
@@ -190,7 +189,7 @@ fn pods(text: &str) -> Result<Target, BadValue> {
     let inner = text
         .strip_prefix('(')
         .and_then(|text| text.strip_suffix(')'));
-    let selector = Selector::parse(inner.unwrap_or(text))?;
+    let selector = inner.unwrap_or(text).parse()?;
     Ok(Target::Pods {
         namespace,
         selector,

@@ -1,21 +1,18 @@
 //! Exit codes that count as success.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use crate::values::BadValue;
+use crate::values::{BadValue, Ranges};
 
 /// A list of exit codes and ranges of them (`0`, `0,3,10-20`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ExitCodes {
-    ranges: Vec<RangeInclusive<u8>>,
-}
+pub(super) struct ExitCodes(Ranges<u8>);
 
 impl ExitCodes {
     /// Whether `code` is expected. No code outside 0 to 255 is.
     pub(super) fn contains(&self, code: i32) -> bool {
-        u8::try_from(code).is_ok_and(|code| self.ranges.iter().any(|range| range.contains(&code)))
+        u8::try_from(code).is_ok_and(|code| self.0.contains(code))
     }
 }
 
@@ -23,33 +20,16 @@ impl FromStr for ExitCodes {
     type Err = BadValue;
 
     fn from_str(text: &str) -> Result<ExitCodes, BadValue> {
-        let wrong = || BadValue::expected("exit codes from 0 to 255, such as 0,3,10-20");
-        let code = |text: &str| text.trim().parse::<u8>().map_err(|_| wrong());
-        let ranges = text.split(',').map(|part| {
-            let (from, to) = part.split_once('-').unwrap_or((part, part));
-            let (from, to) = (code(from)?, code(to)?);
-            if from > to {
-                Err(wrong())
-            } else {
-                Ok(from..=to)
-            }
-        });
-        Ok(ExitCodes {
-            ranges: ranges.collect::<Result<_, _>>()?,
-        })
+        let code = |text: &str| text.parse::<u8>().ok();
+        Ranges::parse(text, code, |text| code(text).map(|code| code..=code))
+            .map(ExitCodes)
+            .ok_or_else(|| BadValue::expected("exit codes from 0 to 255, such as 0,3,10-20"))
     }
 }
 
 impl fmt::Display for ExitCodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, range) in self.ranges.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            match (range.start(), range.end()) {
-                (from, to) if from == to => write!(f, "{comma}{from}")?,
-                (from, to) => write!(f, "{comma}{from}-{to}")?,
-            }
-        }
-        Ok(())
+        self.0.fmt(f)
     }
 }
 

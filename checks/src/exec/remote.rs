@@ -27,6 +27,7 @@ use super::outcome::{Limit, Outcome};
 use super::output::{Output, Seen};
 use crate::cluster::{Access, Answered, Cluster, ClusterError};
 use crate::pods::{self, NoPods, PodTarget};
+use crate::values::Selector;
 use refusal::{Asked, Refusal, refusal};
 
 /// The longest pause before a busy API server is asked again.
@@ -102,7 +103,7 @@ pub(super) async fn run(
         .iter()
         .all(|result| matches!(result, PodResult::Gone));
     if only_gone && !args.pods.pod_allow_none.0 {
-        let selector = args.pods.pod_selector.as_deref().unwrap_or_default();
+        let selector = args.pods.pod_selector.as_ref().map_or("", Selector::as_str);
         return Report::failed([format!(
             "no pod that matches {selector} lasted until the command had run"
         )]);
@@ -269,6 +270,7 @@ impl Remote<'_> {
                     let asked = Asked {
                         namespace: &pod.namespace,
                         container,
+                        unauthorized: &self.cluster.unauthorized(),
                     };
                     match refusal(asked, status, &body) {
                         Refusal::Gone => return Err(NoAnswer::Gone),

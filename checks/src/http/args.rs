@@ -1,5 +1,6 @@
 //! The options of http-check. Their defaults and meanings are the official checks' where those have them.
 
+use super::credentials::CredentialArgs;
 use super::headers::{Header, HeaderFile, HeaderRule};
 use super::json::JsonRule;
 use super::values::*;
@@ -118,24 +119,8 @@ pub(super) struct RequestArgs {
     /// Host to ask for instead of the one in the URL; over https also the TLS server name unless that is set
     #[arg(long, value_name = "HOST")]
     pub(super) host_header: Option<HostHeader>,
-    /// User of basic authentication
-    #[arg(long, value_name = "NAME")]
-    pub(super) basic_auth_user: Option<String>,
-    /// File with the user of basic authentication
-    #[arg(long, value_name = "FILE")]
-    pub(super) basic_auth_user_file: Option<FileText>,
-    /// Password of basic authentication; better from a file
-    #[arg(long, value_name = "PASSWORD")]
-    pub(super) basic_auth_password: Option<String>,
-    /// File with the password of basic authentication
-    #[arg(long, value_name = "FILE")]
-    pub(super) basic_auth_password_file: Option<FileText>,
-    /// Bearer token; better from a file
-    #[arg(long, value_name = "TOKEN")]
-    pub(super) bearer_token: Option<String>,
-    /// File with the bearer token
-    #[arg(long, value_name = "FILE")]
-    pub(super) bearer_token_file: Option<FileText>,
+    #[command(flatten)]
+    pub(super) credentials: CredentialArgs,
     /// Redirects to follow; 0 judges the first answer
     #[arg(long, value_name = "N", default_value = "10")]
     pub(super) max_redirects: UpTo<100>,

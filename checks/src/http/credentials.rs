@@ -8,6 +8,30 @@ use url::Url;
 
 use super::args::RequestArgs;
 use crate::cli::ConfigError;
+use crate::values::FileText;
+
+/// Options of every check that asks over HTTP.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct CredentialArgs {
+    /// User of basic authentication
+    #[arg(long, value_name = "NAME")]
+    pub(crate) basic_auth_user: Option<String>,
+    /// File with the user of basic authentication
+    #[arg(long, value_name = "FILE")]
+    pub(crate) basic_auth_user_file: Option<FileText>,
+    /// Password of basic authentication; better from a file
+    #[arg(long, value_name = "PASSWORD")]
+    pub(crate) basic_auth_password: Option<String>,
+    /// File with the password of basic authentication
+    #[arg(long, value_name = "FILE")]
+    pub(crate) basic_auth_password_file: Option<FileText>,
+    /// Bearer token; better from a file
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) bearer_token: Option<String>,
+    /// File with the bearer token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bearer_token_file: Option<FileText>,
+}
 
 /// Headers with credentials.
 pub(super) fn secret_headers(args: &RequestArgs) -> Result<HeaderMap, ConfigError> {
@@ -15,7 +39,19 @@ pub(super) fn secret_headers(args: &RequestArgs) -> Result<HeaderMap, ConfigErro
     for header in &args.request_header_files {
         headers.append(header.0.name.clone(), header.0.value.clone());
     }
-    let pick = |file: &Option<crate::values::FileText>, text: &Option<String>| {
+    if let Some(value) = authorization(&args.credentials)? {
+        headers.insert(AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
+/// The `Authorization` that the options ask for, if any.
+///
+/// # Errors
+///
+/// [`ConfigError`] for options that contradict each other or cannot be sent.
+pub(crate) fn authorization(args: &CredentialArgs) -> Result<Option<HeaderValue>, ConfigError> {
+    let pick = |file: &Option<FileText>, text: &Option<String>| {
         file.as_ref()
             .map(|file| file.trimmed().to_owned())
             .or_else(|| text.clone())
@@ -47,13 +83,18 @@ pub(super) fn secret_headers(args: &RequestArgs) -> Result<HeaderMap, ConfigErro
             basic(&user, &password.unwrap_or_default()),
         ),
         (None, None, Some(token)) => ("BEARER_TOKEN", format!("Bearer {}", token.trim())),
-        (None, None, None) => return Ok(headers),
+        (None, None, None) => return Ok(None),
     };
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| ConfigError::of(option, "expected text that can be sent in a header"))?;
+    sensitive(&text)
+        .map(Some)
+        .ok_or_else(|| ConfigError::of(option, "expected text that can be sent in a header"))
+}
+
+/// A value that is not shown; `None` if it cannot be sent in a header.
+pub(crate) fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
-    headers.insert(AUTHORIZATION, value);
-    Ok(headers)
+    Some(value)
 }
 
 /// `user:password@` in a URL, as curl and Go send it.
@@ -62,13 +103,10 @@ pub(super) fn url_auth(url: &Url) -> Option<HeaderValue> {
         return None;
     }
     let decode = |text| percent_decode_str(text).decode_utf8_lossy();
-    let credentials = basic(
+    sensitive(&basic(
         &decode(url.username()),
         &decode(url.password().unwrap_or_default()),
-    );
-    let mut value = HeaderValue::from_str(&credentials).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    ))
 }
 
 /// `Basic` credentials (RFC 7617).

@@ -11,7 +11,7 @@ use crate::cli::ConfigError;
 
 /// Proxies by scheme, and who is exempt.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Proxies {
+pub(crate) struct Proxies {
     http: Option<Url>,
     https: Option<Url>,
     exempt: String,
@@ -27,7 +27,7 @@ impl Proxies {
     /// # Errors
     ///
     /// [`ConfigError`] for a variable that names no HTTP proxy.
-    pub(super) fn new(
+    pub(crate) fn new(
         choice: &ProxyChoice,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Proxies, ConfigError> {

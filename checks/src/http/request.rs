@@ -25,13 +25,13 @@ use crate::values::IpFamily;
 
 /// One thing to probe.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// Where.
-    pub(super) url: Url,
+    pub(crate) url: Url,
     /// What findings are about; the URL if nothing.
-    pub(super) subject: Option<Subject>,
+    pub(crate) subject: Option<Subject>,
     /// Whether it is never asked through a proxy: proxies cannot reach pods.
-    pub(super) direct: bool,
+    pub(crate) direct: bool,
 }
 
 impl Target {
@@ -55,7 +55,7 @@ impl std::fmt::Display for Target {
 
 /// What is sent to every target, and how.
 #[derive(Debug)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     method: Method,
     body: Option<Vec<u8>>,
     headers: HeaderMap,
@@ -74,7 +74,7 @@ pub(super) struct Sender {
 
 /// One request of a chain of redirects.
 #[derive(Debug, Clone)]
-pub(super) struct Hop {
+pub(crate) struct Hop {
     /// Where to.
     pub(super) url: Url,
     /// Whether it still goes to the target's own scheme, host and port.
@@ -137,12 +137,34 @@ impl Sender {
         }
     }
 
+    /// For a check that asks an API: GET without a body, no redirects, any version of HTTP, any address.
+    pub(crate) fn for_api(
+        headers: HeaderMap,
+        secrets: HeaderMap,
+        proxies: Proxies,
+        tls: Tls,
+    ) -> Sender {
+        Sender {
+            method: Method::GET,
+            body: None,
+            headers,
+            secrets,
+            host: None,
+            max_redirects: 0,
+            version: HttpVersion::Any,
+            family: IpFamily::Any,
+            resolve_to: None,
+            proxies,
+            tls,
+        }
+    }
+
     /// Whether `target` can be probed with these options.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] for overrides that have nothing to override, or contradict each other.
-    pub(super) fn accepts(&self, target: &Target) -> Result<(), ConfigError> {
+    pub(crate) fn accepts(&self, target: &Target) -> Result<(), ConfigError> {
         let route = self.route(target, &self.first(target));
         if let Some(ip) = self.resolve_to.filter(|_| route.instead.is_none()) {
             let message =
@@ -166,7 +188,7 @@ impl Sender {
     }
 
     /// The first request to a target.
-    pub(super) fn first(&self, target: &Target) -> Hop {
+    pub(crate) fn first(&self, target: &Target) -> Hop {
         Hop {
             url: target.url.clone(),
             own: true,
@@ -212,7 +234,7 @@ impl Sender {
     }
 
     /// The request for `hop`.
-    pub(super) fn request(&self, target: &Target, hop: &Hop) -> Request {
+    pub(crate) fn request(&self, target: &Target, hop: &Hop) -> Request {
         let route = self.route(target, hop);
         let mut request = Request::new(hop.method.clone(), route.url);
         let mut headers = self.headers.clone();
@@ -250,7 +272,7 @@ impl Sender {
     /// # Errors
     ///
     /// A message for a finding: no CA certificates, for example.
-    pub(super) fn client(
+    pub(crate) fn client(
         &self,
         target: &Target,
         hop: &Hop,
@@ -309,7 +331,7 @@ impl Sender {
     }
 
     /// Whether requests of this kind may go through a proxy.
-    pub(super) fn may_use_proxy(&self, target: &Target, hop: &Hop) -> bool {
+    pub(crate) fn may_use_proxy(&self, target: &Target, hop: &Hop) -> bool {
         !target.direct
             && !self.route(target, hop).overridden
             && !self.proxies.none_for(hop.url.scheme() == "https")

@@ -35,7 +35,7 @@ impl FromStr for UrlList {
     }
 }
 
-fn http_url(text: &str) -> Result<Url, BadValue> {
+pub(crate) fn http_url(text: &str) -> Result<Url, BadValue> {
     let wrong = || BadValue::expected("URLs that begin with http:// or https://");
     let lower = text.to_ascii_lowercase();
     // `Url` would repair `http:/x` and `http:x`, which say that something else was meant.
@@ -118,7 +118,7 @@ impl fmt::Display for HttpVersion {
 
 /// Which proxy requests go through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ProxyChoice {
+pub(crate) enum ProxyChoice {
     /// What `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say, as for the official check.
     Environment,
     /// None.

@@ -6,7 +6,7 @@ use super::globs::{NamespaceGlobs, PodGlobs};
 use crate::cli::Names;
 use crate::cluster::ClusterArgs;
 use crate::pods::Namespaces;
-use crate::values::{BadValue, Span, Switch, UpTo};
+use crate::values::{BadValue, Selector, Span, Switch, UpTo};
 
 pub(super) const NAMES: Names = Names {
     official: &["POD_NAMESPACE", "MAX_FAILURES_ALLOWED"],
@@ -33,10 +33,10 @@ pub(super) struct RestartsArgs {
     pub(super) pod_namespace: Option<Place>,
     /// Label selector of namespaces, whose pods are looked at besides those of POD_NAMESPACE
     #[arg(long, value_name = "SELECTOR", help_heading = "Pods")]
-    pub(super) pod_namespace_selector: Option<String>,
+    pub(super) pod_namespace_selector: Option<Selector>,
     /// Label selector of the pods
     #[arg(long, value_name = "SELECTOR", help_heading = "Pods")]
-    pub(super) pod_selector: Option<String>,
+    pub(super) pod_selector: Option<Selector>,
     /// Namespaces to leave out, separated by commas; `*` stands for any characters, as in `kube-*`
     #[arg(long, value_name = "NAMESPACES", help_heading = "Pods")]
     pub(super) exclude_namespaces: Option<NamespaceGlobs>,

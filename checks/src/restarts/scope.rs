@@ -8,6 +8,7 @@ use super::objects::{NAME, Named};
 use crate::cli::ConfigError;
 use crate::cluster::{Cluster, ClusterError, Page, Query, Resource};
 use crate::pods::Namespaces;
+use crate::values::Selector;
 
 /// Namespaces asked for at a time.
 const NAMESPACES_AT_A_TIME: u32 = 500;
@@ -25,7 +26,7 @@ enum Kind {
     Some {
         /// Not excluded, in order, each once.
         named: BTreeSet<String>,
-        selector: Option<String>,
+        selector: Option<Selector>,
     },
 }
 
@@ -38,7 +39,7 @@ impl Scope {
             (Some(Place(Namespaces::All)), Some(selector)) => {
                 return Err(ConfigError::value(
                     "POD_NAMESPACE_SELECTOR",
-                    &selector,
+                    selector.as_str(),
                     "expected none, because POD_NAMESPACE asks for all namespaces",
                 ));
             }
@@ -79,7 +80,7 @@ impl Scope {
             let mut pages = cluster.pages(&Query {
                 resource: Resource::NAMESPACES,
                 namespace: None,
-                selector: Some(selector),
+                selector: Some(selector.as_str()),
                 limit: NAMESPACES_AT_A_TIME,
                 fields: NAME,
             });

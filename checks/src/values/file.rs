@@ -1,6 +1,8 @@
 //! Values that are in files.
 
 use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
 use std::str::FromStr;
 
 use super::BadValue;
@@ -36,31 +38,54 @@ impl fmt::Debug for FileText {
     }
 }
 
-pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, BadValue> {
-    use std::io::Read;
-    let cannot = |error: std::io::Error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+/// Why a file is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// What the system says.
+    #[error("{0}")]
+    System(String),
+    /// A directory, a device, a pipe.
+    #[error("it is no regular file")]
+    Irregular,
+    /// More than any that makes sense.
+    #[error("it is larger than 1MiB")]
+    TooLarge,
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Unreadable {
+        Unreadable::System(match error.kind() {
+            io::ErrorKind::NotFound => "no such file".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             _ => error.to_string(),
-        };
-        BadValue(format!("expected a file that can be read: {reason}"))
-    };
-    let mut bytes = Vec::new();
-    // A device never ends, and a FIFO blocks while it is opened, so this cannot wait until it is open.
-    let kind = std::fs::metadata(path.trim()).map_err(cannot)?;
-    if !kind.is_file() {
-        return Err(BadValue::expected("a regular file"));
+        })
     }
-    let file = std::fs::File::open(path.trim()).map_err(cannot)?;
-    file.take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
+}
+
+/// A regular file of at most [`LARGEST_FILE`].
+pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    // A device never ends, and a FIFO blocks while it is opened, so this cannot wait until it is open.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(Unreadable::Irregular);
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(BadValue::expected("a file of at most 1MiB"));
+        return Err(Unreadable::TooLarge);
     }
     Ok(bytes)
+}
+
+/// The same for the value of an option.
+pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, BadValue> {
+    read_bounded(Path::new(path.trim())).map_err(|error| match error {
+        Unreadable::System(reason) => {
+            BadValue(format!("expected a file that can be read: {reason}"))
+        }
+        Unreadable::Irregular => BadValue::expected("a regular file"),
+        Unreadable::TooLarge => BadValue::expected("a file of at most 1MiB"),
+    })
 }
 
 #[cfg(test)]

@@ -4,18 +4,28 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use super::BadValue;
+use super::{BadValue, Ranges};
 
 /// HTTP status codes that are accepted: a list of codes, ranges and classes (`200,204,300-399`, `2xx`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusSet {
-    ranges: Vec<RangeInclusive<u16>>,
-}
+pub struct StatusSet(Ranges<u16>);
 
 impl StatusSet {
     /// Whether `status` is accepted.
     pub fn contains(&self, status: u16) -> bool {
-        self.ranges.iter().any(|range| range.contains(&status))
+        self.0.contains(status)
+    }
+}
+
+fn code(text: &str) -> Option<u16> {
+    let code = text.parse::<u16>().ok();
+    code.filter(|code| (100..=599).contains(code))
+}
+
+fn code_or_class(text: &str) -> Option<RangeInclusive<u16>> {
+    match text.strip_suffix("xx").or_else(|| text.strip_suffix("XX")) {
+        Some(class) => code(&format!("{class}00")).map(|first| first..=first + 99),
+        None => code(text).map(|code| code..=code),
     }
 }
 
@@ -24,48 +34,21 @@ impl FromStr for StatusSet {
 
     /// `0` alone means 200, as in the official check.
     fn from_str(text: &str) -> Result<StatusSet, BadValue> {
-        let wrong =
-            || BadValue::expected("status codes from 100 to 599, such as 200,204,300-399 or 2xx");
-        let code = |text: &str| match text.trim().parse::<u16>() {
-            Ok(code) if (100..=599).contains(&code) => Ok(code),
-            _ => Err(wrong()),
+        let text = match text.trim() {
+            "0" => "200",
+            text => text,
         };
-        if text.trim() == "0" {
-            return Ok(StatusSet {
-                ranges: vec![200..=200],
-            });
-        }
-        let ranges = text
-            .split(',')
-            .map(|part| {
-                let part = part.trim();
-                if let Some(class) = part.strip_suffix("xx").or_else(|| part.strip_suffix("XX")) {
-                    let first = code(&format!("{class}00"))?;
-                    return Ok(first..=first + 99);
-                }
-                let (from, to) = part.split_once('-').unwrap_or((part, part));
-                let (from, to) = (code(from)?, code(to)?);
-                if from > to {
-                    Err(wrong())
-                } else {
-                    Ok(from..=to)
-                }
+        Ranges::parse(text, code, code_or_class)
+            .map(StatusSet)
+            .ok_or_else(|| {
+                BadValue::expected("status codes from 100 to 599, such as 200,204,300-399 or 2xx")
             })
-            .collect::<Result<Vec<_>, BadValue>>()?;
-        Ok(StatusSet { ranges })
     }
 }
 
 impl fmt::Display for StatusSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, range) in self.ranges.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            match (range.start(), range.end()) {
-                (from, to) if from == to => write!(f, "{comma}{from}")?,
-                (from, to) => write!(f, "{comma}{from}-{to}")?,
-            }
-        }
-        Ok(())
+        self.0.fmt(f)
     }
 }
 

@@ -7,6 +7,7 @@
 mod dependency;
 mod exec;
 mod http;
+mod log;
 mod restarts;
 mod support;
 mod tcp;

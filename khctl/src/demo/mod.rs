@@ -1,9 +1,11 @@
-//! `khctl demo`: a web application breaks and heals, and both lines of Kuberhealthy find out, on one machine.
+//! `khctl demo`: a web application goes bad in three ways, both lines of Kuberhealthy find out, and the remediator acts
+//! or holds back, on one machine.
 //!
-//! Nothing is acted: the sandbox's node starts the web application's pods and the checks as processes, the two
-//! Kuberhealthys decide, and what is shown is what the API server tells any client.
+//! Nothing is acted: the sandbox's node starts the applications, the checks and the remediator as processes, the two
+//! Kuberhealthys and the remediator decide, and what is shown is what the API server tells any client.
 
 mod door;
+mod remedies;
 mod scene;
 mod show;
 mod story;
@@ -25,7 +27,7 @@ const SPEED: u32 = 20;
 /// `khctl demo`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Everything listens on loopback, and nothing is left behind. The story takes about half a minute.
+Everything listens on loopback, and nothing is left behind. The story takes about a minute.
 
 Examples:
   khctl demo
@@ -40,6 +42,22 @@ pub(crate) struct DemoArgs {
     port: Option<u16>,
 }
 
+/// The remediator as its own binary runs it, from its variables alone.
+#[derive(Debug, clap::Parser)]
+struct Remediator {
+    #[command(flatten)]
+    options: remediator::run::Options,
+}
+
+/// `khctl demo-remediator`: runs the remediator in a pod of the demo.
+pub(crate) fn remediator() -> ExitCode {
+    let words = std::iter::once("remediator".into());
+    match remediator::run::parse::<Remediator>(words, |name| std::env::var_os(name)) {
+        Ok(parsed) => remediator::run::run(&parsed.options),
+        Err(error) => error.exit(),
+    }
+}
+
 /// How the story, or the time after it, came to its end.
 enum Ended {
     Told,
@@ -52,7 +70,8 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::start(cluster::Options {
         images: Images::new()
             .with(scene::CHECK_IMAGE, own_image(&["check", "http"])?)
-            .with(scene::WEB_IMAGE, own_image(&["demo-web"])?),
+            .with(scene::APP_IMAGE, own_image(&["demo-web"])?)
+            .with(scene::REMEDIATOR_IMAGE, own_image(&["demo-remediator"])?),
         api_for_pods: true,
         speed: SPEED,
         port: args.port,
@@ -75,7 +94,7 @@ async fn perform(cluster: &Cluster, keep: bool, signals: &mut Signals) -> anyhow
             return Ok(Ended::Interrupted);
         }
     }
-    show.summary()?;
+    show.summary().await?;
     if keep {
         let door = show.invite().await?;
         tokio::select! {

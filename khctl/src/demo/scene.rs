@@ -1,32 +1,50 @@
-//! The objects of the demo: a web application of two pods behind a Service, and a check of it for each line.
+//! The objects of the demo: a web application that needs a database, a check of each, a policy, and the remediator.
 
-use std::net::Ipv4Addr;
+use std::path::Path;
 
+use remediator::crd::definitions;
 use sandbox::api::{Api, ApiError};
 use serde_json::{Value, json};
 
 /// Where Kuberhealthy and its checks live.
 pub(crate) const CHECK_NAMESPACE: &str = "kuberhealthy";
-/// Where the web application lives.
+/// Where the applications and the policy live.
 pub(crate) const NAMESPACE: &str = "shop";
-/// Name of both checks, the Service and the application.
+/// Where the remediator lives.
+const REMEDIATOR_NAMESPACE: &str = "kuberhealer";
+/// Name of the web application, its Service, its two checks and its policy.
 pub(crate) const WEB: &str = "web";
-/// The application's pods; the last one is the one that breaks.
-pub(crate) const PODS: [&str; 2] = ["web-1", "web-2"];
-/// The pod that breaks.
-pub(crate) const CULPRIT: &str = PODS[1];
-/// Port the pods and the Service listen on. A port that needs no privileges.
-pub(crate) const WEB_PORT: u16 = 8080;
-/// Image of the pods; the node of the demo knows it.
-pub(crate) const WEB_IMAGE: &str = "kuberhealer/demo-web";
+/// Name of the database, its Service and its check.
+pub(crate) const DATABASE: &str = "db";
+/// Pods of the web application.
+pub(crate) const WEB_PODS: usize = 3;
+/// Port the pods and the Services listen on. A port that needs no privileges.
+pub(crate) const PORT: u16 = 8080;
+/// Image of the applications' pods; the node of the demo knows it.
+pub(crate) const APP_IMAGE: &str = "kuberhealer/demo-web";
 /// Image of the checks.
 pub(crate) const CHECK_IMAGE: &str = "kuberhealer/http-check";
-/// Both checks' run interval: short enough for a story, long enough to read along.
-const RUN_INTERVAL: &str = "3s";
+/// Image of the remediator.
+pub(crate) const REMEDIATOR_IMAGE: &str = "kuberhealer/remediator";
+/// The checks' run interval: short enough for a story, long enough to read along.
+const RUN_INTERVAL: &str = "2s";
 
-/// Creates the namespaces and the web application.
-pub(crate) async fn create_web(api: &Api, address: Ipv4Addr) -> Result<(), ApiError> {
-    for name in [CHECK_NAMESPACE, NAMESPACE] {
+/// Where the Services answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    /// The web application's, as a URL.
+    pub(crate) web: String,
+    /// The database's, as a URL.
+    pub(crate) database: String,
+}
+
+/// Creates the namespaces and both applications. Pods whose revision is named in the file `spoilt` answer 503.
+pub(crate) async fn create_applications(
+    api: &Api,
+    [web, database]: [std::net::Ipv4Addr; 2],
+    spoilt: &Path,
+) -> Result<Addresses, ApiError> {
+    for name in [CHECK_NAMESPACE, NAMESPACE, REMEDIATOR_NAMESPACE] {
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         match api.create("/api/v1/namespaces", &namespace).await {
@@ -34,97 +52,89 @@ pub(crate) async fn create_web(api: &Api, address: Ipv4Addr) -> Result<(), ApiEr
             other => drop(other?),
         }
     }
-    for name in PODS {
-        api.create(&pods_path(), &pod(name)).await?;
+    let url = |address| format!("http://{address}:{PORT}/");
+    let addresses = Addresses {
+        web: url(web),
+        database: url(database),
+    };
+    let services = format!("/api/v1/namespaces/{NAMESPACE}/services");
+    for (name, address) in [(WEB, web), (DATABASE, database)] {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {
+                "clusterIP": address, "selector": {"app": name},
+                "ports": [{"port": PORT, "targetPort": PORT}],
+            },
+        });
+        api.create(&services, &service).await?;
     }
-    let path = format!("/api/v1/namespaces/{NAMESPACE}/services");
-    api.create(&path, &service(address)).await.map(drop)
+    let deployments = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments");
+    let spoilt = spoilt.to_string_lossy();
+    let web_args = ["--backend", &addresses.database, "--spoilt", &spoilt];
+    for (name, pods, args) in [(DATABASE, 1, &[][..]), (WEB, WEB_PODS, &web_args)] {
+        let deployment = application(name, pods, args);
+        api.create(&deployments, &deployment).await?;
+    }
+    Ok(addresses)
 }
 
-/// Creates both checks. `address` is the Service's, as a URL.
-pub(crate) async fn create_checks(api: &Api, address: &str) -> Result<(), ApiError> {
+/// A Deployment of demo-web.
+fn application(name: &str, pods: usize, more: &[&str]) -> Value {
+    let mut args = vec!["--ip", "$(POD_IP)", "--revision", "$(REVISION)"];
+    args.extend(more);
+    let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
+    let labels = json!({"app": name});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "replicas": pods,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "terminationGracePeriodSeconds": 2,
+                    "containers": [{
+                        "name": name, "image": APP_IMAGE, "args": args, "ports": [{"containerPort": PORT}],
+                        "env": [
+                            {"name": "POD_IP", "valueFrom": field("status.podIP")},
+                            {"name": "REVISION", "valueFrom": field("metadata.labels['pod-template-hash']")},
+                        ],
+                        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+                    }],
+                },
+            },
+        },
+    })
+}
+
+/// Creates the checks: v2's asks the web application's Service, v3's ask each pod, so that a finding names the pod.
+pub(crate) async fn create_checks(api: &Api, addresses: &Addresses) -> Result<(), ApiError> {
     let path =
         |group: &str, plural: &str| format!("/apis/{group}/namespaces/{CHECK_NAMESPACE}/{plural}");
-    api.create(
-        &path("comcast.github.io/v1", "khchecks"),
-        &v2_check(address),
-    )
-    .await?;
-    api.create(
-        &path("kuberhealthy.github.io/v2", "healthchecks"),
-        &v3_check(),
-    )
-    .await?;
+    // Several times, as one bad pod of three answers only some of the requests.
+    let pod = container(&[("CHECK_URL", &addresses.web), ("COUNT", "6")]);
+    let v2 = json!({
+        "apiVersion": "comcast.github.io/v1", "kind": "KuberhealthyCheck",
+        "metadata": {"name": WEB, "namespace": CHECK_NAMESPACE},
+        "spec": {"runInterval": RUN_INTERVAL, "timeout": "30s", "podSpec": pod},
+    });
+    let khchecks = path("comcast.github.io/v1", "khchecks");
+    api.create(&khchecks, &v2).await?;
+    for name in [WEB, DATABASE] {
+        let pod = container(&[
+            ("POD_SELECTOR_NAMESPACE", NAMESPACE),
+            ("POD_SELECTOR", &format!("app={name}")),
+            ("POD_TARGETPORT", &PORT.to_string()),
+        ]);
+        let v3 = json!({
+            "apiVersion": "kuberhealthy.github.io/v2", "kind": "HealthCheck",
+            "metadata": {"name": name, "namespace": CHECK_NAMESPACE},
+            "spec": {"runInterval": RUN_INTERVAL, "timeout": "30s", "podSpec": {"spec": pod}},
+        });
+        let health_checks = path("kuberhealthy.github.io/v2", "healthchecks");
+        api.create(&health_checks, &v3).await?;
+    }
     Ok(())
-}
-
-/// Where the application's pods stand in the API.
-pub(crate) fn pods_path() -> String {
-    format!("/api/v1/namespaces/{NAMESPACE}/pods")
-}
-
-fn pod(name: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": WEB}},
-        "spec": {
-            "containers": [{
-                "name": WEB,
-                "image": WEB_IMAGE,
-                "args": ["--ip", "$(POD_IP)"],
-                "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
-                "ports": [{"containerPort": WEB_PORT}],
-            }],
-            "terminationGracePeriodSeconds": 2,
-        },
-    })
-}
-
-fn service(address: Ipv4Addr) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": WEB, "namespace": NAMESPACE},
-        "spec": {
-            "clusterIP": address,
-            "selector": {"app": WEB},
-            "ports": [{"port": WEB_PORT, "targetPort": WEB_PORT}],
-        },
-    })
-}
-
-/// Asks the Service several times: one broken pod of two answers only some of the requests.
-fn v2_check(address: &str) -> Value {
-    json!({
-        "apiVersion": "comcast.github.io/v1",
-        "kind": "KuberhealthyCheck",
-        "metadata": {"name": WEB, "namespace": CHECK_NAMESPACE},
-        "spec": {
-            "runInterval": RUN_INTERVAL,
-            "timeout": "30s",
-            "podSpec": container(&[("CHECK_URL", address), ("COUNT", "6")]),
-        },
-    })
-}
-
-/// Asks each pod, so that the finding names the broken one.
-fn v3_check() -> Value {
-    let port = WEB_PORT.to_string();
-    json!({
-        "apiVersion": "kuberhealthy.github.io/v2",
-        "kind": "HealthCheck",
-        "metadata": {"name": WEB, "namespace": CHECK_NAMESPACE},
-        "spec": {
-            "runInterval": RUN_INTERVAL,
-            "timeout": "30s",
-            "podSpec": {"spec": container(&[
-                ("POD_SELECTOR_NAMESPACE", NAMESPACE),
-                ("POD_SELECTOR", &format!("app={WEB}")),
-                ("POD_TARGETPORT", &port),
-            ])},
-        },
-    })
 }
 
 fn container(env: &[(&str, &str)]) -> Value {
@@ -135,5 +145,60 @@ fn container(env: &[(&str, &str)]) -> Value {
     json!({
         "containers": [{"name": "main", "image": CHECK_IMAGE, "env": env}],
         "restartPolicy": "Never",
+    })
+}
+
+/// Installs the remediator's definitions, the policy of the web application, and the remediator itself.
+pub(crate) async fn create_remediator(api: &Api, kubeconfig: &Path) -> anyhow::Result<()> {
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    for definition in definitions()? {
+        api.create(path, &definition.value).await?;
+    }
+    let path = format!("/apis/kuberhealer.io/v1alpha1/namespaces/{NAMESPACE}/remediationpolicies");
+    api.create(&path, &policy()).await?;
+    let labels = json!({"app": "remediator"});
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "remediator", "namespace": REMEDIATOR_NAMESPACE},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{
+                    "name": "remediator", "image": REMEDIATOR_IMAGE,
+                    "env": [
+                        {"name": "KUBECONFIG", "value": kubeconfig},
+                        {"name": "KUBERHEALER_LEASE_NAMESPACE", "value": REMEDIATOR_NAMESPACE},
+                        {"name": "KUBERHEALER_LISTEN", "value": "127.0.0.1:0"},
+                    ],
+                }]},
+            },
+        },
+    });
+    let path = format!("/apis/apps/v1/namespaces/{REMEDIATOR_NAMESPACE}/deployments");
+    api.create(&path, &deployment).await?;
+    Ok(())
+}
+
+/// Everything in it that is a time is short, for a story; the defaults are minutes.
+fn policy() -> Value {
+    let check =
+        |name: &str| json!({"kind": "HealthCheck", "namespace": CHECK_NAMESPACE, "name": name});
+    json!({
+        "apiVersion": "kuberhealer.io/v1alpha1", "kind": "RemediationPolicy",
+        "metadata": {"name": WEB, "namespace": NAMESPACE},
+        "spec": {
+            "mode": "Enforce",
+            "trigger": {"check": check(WEB), "failureThreshold": 2},
+            "target": {"kind": "Deployment", "name": WEB},
+            "steps": [
+                {"restartPods": {"pods": "Reported", "maxPods": 1}, "verifySeconds": 30},
+                {"rolloutRestart": {}, "verifySeconds": 30},
+            ],
+            "retry": {"cooldownSeconds": 1, "minHealthySeconds": 1},
+            "dependsOn": [check(DATABASE)],
+            "dependencyGraceSeconds": 10,
+        },
     })
 }

@@ -1,21 +1,18 @@
-//! The table at the end of the demo.
+//! The tables at the end of the demo.
 
-use super::story::Story;
-use super::timeline::Source;
+use super::remedies::Remedy;
+use super::story::{Check, Story};
 use crate::style::{Tone, printable};
 use crate::table::{Cell, Table};
 
 /// One row a check.
-pub(super) fn table(story: &Story) -> Table<6> {
+pub(super) fn checks(story: &Story) -> Table<6> {
     let mut table = Table::new(["CHECK", "RUNS", "PASSED", "FAILED", "LAST", "FOUND"]);
-    for (name, source) in [
-        ("v2 KuberhealthyCheck", Source::V2),
-        ("v3 HealthCheck", Source::V3),
-    ] {
-        let tally = story.tally(source);
+    for check in Check::ALL {
+        let tally = story.tally(check);
         let found: Vec<String> = tally.found.iter().map(|text| printable(text)).collect();
         table.push([
-            name.into(),
+            check.name().into(),
             tally.runs.to_string().into(),
             tally.passed.to_string().into(),
             (tally.runs - tally.passed).to_string().into(),
@@ -30,6 +27,26 @@ pub(super) fn table(story: &Story) -> Table<6> {
     table
 }
 
+/// One row a Remediation.
+pub(super) fn remedies<'a>(remedies: impl Iterator<Item = &'a Remedy>) -> Table<6> {
+    let mut table = Table::new(["REMEDIATION", "ACTION", "PHASE", "REASON", "TOOK", "TO"]);
+    for remedy in remedies {
+        table.push([
+            printable(&remedy.name).into(),
+            printable(&remedy.action).into(),
+            match remedy.phase.as_str() {
+                "Succeeded" => Cell::toned(Tone::Good, "Succeeded"),
+                "Failed" => Cell::toned(Tone::Bad, "Failed"),
+                other => printable(other).into(),
+            },
+            printable(&remedy.reason).into(),
+            printable(&remedy.took).into(),
+            printable(&remedy.to).into(),
+        ]);
+    }
+    table
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,15 +55,34 @@ mod tests {
 
     #[test]
     fn a_row_for_each_check() {
-        let mut story = Story::new("pod shop/web-2");
+        let mut story = Story::new();
         for (ok, errors) in [(true, vec![]), (false, vec!["got 503".to_owned()])] {
-            story.run_ended(Source::V2, &RunResult { ok, errors });
+            story.run_ended(Check::WebV2, &RunResult { ok, errors });
         }
         assert_eq!(
-            table(&story).render(None, Style::PLAIN),
-            "CHECK                 RUNS  PASSED  FAILED  LAST    FOUND\n\
-             v2 KuberhealthyCheck  2     1       1       failed  got 503\n\
-             v3 HealthCheck        0     0       0       none\n"
+            checks(&story).render(None, Style::PLAIN),
+            "CHECK     RUNS  PASSED  FAILED  LAST    FOUND\n\
+             web (v2)  2     1       1       failed  got 503\n\
+             web (v3)  0     0       0       none\n\
+             db (v3)   0     0       0       none\n"
+        );
+    }
+
+    #[test]
+    fn a_row_for_each_remediation() {
+        let remedy = Remedy {
+            name: "web-0123456789-1".to_owned(),
+            action: "restartPods".to_owned(),
+            to: "pod shop/web-x".to_owned(),
+            phase: "Succeeded".to_owned(),
+            reason: "Verified".to_owned(),
+            message: String::new(),
+            took: "7s".to_owned(),
+        };
+        assert_eq!(
+            remedies([remedy].iter()).render(None, Style::PLAIN),
+            "REMEDIATION       ACTION       PHASE      REASON    TOOK  TO\n\
+             web-0123456789-1  restartPods  Succeeded  Verified  7s    pod shop/web-x\n"
         );
     }
 }

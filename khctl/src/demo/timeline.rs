@@ -11,8 +11,10 @@ pub(crate) enum Source {
     V2,
     /// Kuberhealthy v3 and its check.
     V3,
-    /// The web application.
-    Web,
+    /// The web application and its database.
+    Shop,
+    /// The remediator.
+    Heal,
     /// The demo itself.
     Demo,
 }
@@ -22,7 +24,8 @@ impl Source {
         match self {
             Source::V2 => "v2",
             Source::V3 => "v3",
-            Source::Web => "web",
+            Source::Shop => "shop",
+            Source::Heal => "heal",
             Source::Demo => "demo",
         }
     }

@@ -1,8 +1,9 @@
-//! The web application of the demo: one pod of it, which answers 200 until it is told to answer 503, and the way to
-//! tell it.
+//! The applications of the demo: one pod of them, which answers 200 until something is wrong, and the way to make
+//! something wrong.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::parent_id;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,15 +21,24 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// `khctl demo-web`: what a pod of the demo's web application runs.
-#[derive(Debug, clap::Args)]
+/// `khctl demo-web`: what a pod of the demo's applications runs.
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct WebArgs {
     /// Address to listen on: the pod's
     #[arg(long)]
     ip: IpAddr,
     /// Port to listen on
-    #[arg(long, default_value_t = super::scene::WEB_PORT)]
+    #[arg(long, default_value_t = super::scene::PORT)]
     port: u16,
+    /// Revision of the Deployment that the pod belongs to
+    #[arg(long, default_value = "")]
+    revision: String,
+    /// URL that has to answer 200, or this one does not
+    #[arg(long)]
+    backend: Option<String>,
+    /// File with a revision whose pods all answer 503
+    #[arg(long)]
+    spoilt: Option<PathBuf>,
 }
 
 /// Serves until SIGTERM, as a pod does.
@@ -38,7 +48,7 @@ pub(crate) async fn serve(args: &WebArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}"))?;
-    axum::serve(listener, router())
+    axum::serve(listener, router(args)?)
         .with_graceful_shutdown(async move {
             tokio::select! {
                 _ = terminated.recv() => {}
@@ -57,10 +67,21 @@ async fn orphaned() {
     }
 }
 
+/// What a pod's answer depends on.
+struct Pod {
+    args: WebArgs,
+    broken: AtomicBool,
+    remote: Remote,
+}
+
 /// `GET /` is the application; `POST /control/break` and `/control/heal` are for whoever stages the demo.
-fn router() -> Router {
-    let broken = Arc::new(AtomicBool::new(false));
-    Router::new()
+fn router(args: &WebArgs) -> anyhow::Result<Router> {
+    let pod = Arc::new(Pod {
+        args: args.clone(),
+        broken: AtomicBool::new(false),
+        remote: Remote::new()?,
+    });
+    Ok(Router::new()
         .route("/", get(page))
         .route(
             "/control/break",
@@ -70,19 +91,37 @@ fn router() -> Router {
             "/control/heal",
             post(|state| async { control(state, false) }),
         )
-        .with_state(broken)
+        .with_state(pod))
 }
 
-async fn page(State(broken): State<Arc<AtomicBool>>) -> (StatusCode, &'static str) {
-    if broken.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "the database is gone\n")
-    } else {
-        (StatusCode::OK, "welcome to the shop\n")
+async fn page(State(pod): State<Arc<Pod>>) -> (StatusCode, &'static str) {
+    let wrong = |what| (StatusCode::SERVICE_UNAVAILABLE, what);
+    if pod.broken.load(Ordering::Relaxed) {
+        return wrong("this pod has lost its way\n");
     }
+    if pod
+        .args
+        .spoilt
+        .as_deref()
+        .is_some_and(|file| names(file, &pod.args.revision))
+    {
+        return wrong("this revision is spoilt\n");
+    }
+    if let Some(backend) = &pod.args.backend
+        && !pod.remote.is_well(backend).await
+    {
+        return wrong("the database does not answer\n");
+    }
+    (StatusCode::OK, "welcome to the shop\n")
 }
 
-fn control(State(broken): State<Arc<AtomicBool>>, to: bool) -> StatusCode {
-    broken.store(to, Ordering::Relaxed);
+/// Whether the file holds this revision; one that does not exist holds none.
+fn names(file: &Path, revision: &str) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|spoilt| spoilt == revision)
+}
+
+fn control(State(pod): State<Arc<Pod>>, to: bool) -> StatusCode {
+    pod.broken.store(to, Ordering::Relaxed);
     StatusCode::NO_CONTENT
 }
 
@@ -111,7 +150,7 @@ impl Health {
     }
 }
 
-/// Talks to pods of the web application.
+/// Talks to pods of the applications.
 #[derive(Debug)]
 pub(super) struct Remote {
     http: reqwest::Client,
@@ -132,6 +171,12 @@ impl Remote {
     /// The client itself.
     pub(super) fn client(&self) -> reqwest::Client {
         self.http.clone()
+    }
+
+    /// Whether `url` answers 200 now.
+    async fn is_well(&self, url: &str) -> bool {
+        let answer = self.http.get(url).timeout(REQUEST_LIMIT).send().await;
+        answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
     /// Waits until the pod at `address` answers as it should: a process is running before it listens.

@@ -50,6 +50,23 @@ impl<'a> Field<'a> {
         self.node
     }
 
+    /// The way to it, like `spec.podSpec.containers[0].image`.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Every key and its value; none if this is no mapping.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+        let entries = match &self.node.tree {
+            super::yaml::Tree::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().map(|(key, node)| {
+            let path = join(&self.path, key);
+            (key.as_str(), Field { node, path })
+        })
+    }
+
     /// The value under `key`, if there is one.
     pub(crate) fn optional(&self, key: &str) -> Option<Field<'a>> {
         self.node.get(key).map(|node| Field {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::fields::{Fault, Field};
+use super::known;
 use super::pod;
 use super::values::Values;
 use super::yaml::{self, Broken, Node};
@@ -99,7 +100,18 @@ pub(crate) struct Manifest {
     pub(crate) values: Values,
     /// Documents that are no checks: kind and how many, for a note.
     pub(crate) others: BTreeMap<String, usize>,
+    /// What is as well to know and stops nothing, each with its place.
+    pub(crate) notes: Vec<String>,
 }
+
+/// Kinds that grant permissions, or hold them.
+const RBAC: &[&str] = &[
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "ServiceAccount",
+];
 
 /// A place in a file that cannot be used. Displayed as `FILE:LINE:COLUMN: document N: FIELD: expected ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +165,18 @@ pub(crate) fn read(file: &str, text: &[u8], manifest: &mut Manifest, problems: &
         }
         for root in queue {
             match one(file, &root, manifest) {
-                Ok(kind) => kinds.push(kind),
+                Ok((kind, line)) => {
+                    let unknown = line.map(|line| known::unknown(line, &root));
+                    for (at, path) in unknown.into_iter().flatten() {
+                        manifest.notes.push(format!(
+                            "{file}:{}:{}: document {}: {path}: no such field in a {kind}, it changes nothing",
+                            at.line,
+                            at.column,
+                            nth + 1
+                        ));
+                    }
+                    kinds.push(kind);
+                }
                 Err(fault) => problems.push(problem(Some(nth + 1), Ok(fault))),
             }
         }
@@ -165,6 +188,13 @@ pub(crate) fn read(file: &str, text: &[u8], manifest: &mut Manifest, problems: &
     if manifest.checks.len() == found && problems.len() == failed {
         kinds.sort();
         kinds.dedup();
+        if !kinds.is_empty() && kinds.iter().all(|kind| RBAC.contains(&kind.as_str())) {
+            manifest.notes.push(format!(
+                "{file}: no checks in it, only permissions ({}), which nothing needs here",
+                kinds.join(", ")
+            ));
+            return;
+        }
         let fault = Fault {
             at: Default::default(),
             path: String::new(),
@@ -190,8 +220,12 @@ fn unpack<'a>(root: Field<'a>, into: &mut Vec<Field<'a>>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One resource. Returns its kind.
-fn one(file: &str, root: &Field<'_>, manifest: &mut Manifest) -> Result<String, Fault> {
+/// One resource. Returns its kind, and the line of Kuberhealthy if it is a check.
+fn one(
+    file: &str,
+    root: &Field<'_>,
+    manifest: &mut Manifest,
+) -> Result<(String, Option<Line>), Fault> {
     root.mapping("a Kubernetes resource: a mapping with apiVersion and kind")?;
     let version_field = root.required("apiVersion", "the resource's API version")?;
     let version = version_field.text("the resource's API version")?;
@@ -213,7 +247,7 @@ fn one(file: &str, root: &Field<'_>, manifest: &mut Manifest) -> Result<String, 
             if !manifest.values.add(kind, root)? {
                 *manifest.others.entry(kind.to_owned()).or_default() += 1;
             }
-            return Ok(kind.to_owned());
+            return Ok((kind.to_owned(), None));
         }
     };
 
@@ -248,7 +282,7 @@ fn one(file: &str, root: &Field<'_>, manifest: &mut Manifest) -> Result<String, 
         timeout,
         object,
     });
-    Ok(kind.to_owned())
+    Ok((kind.to_owned(), Some(line)))
 }
 
 /// The two lines nest the pod differently, which is what a manifest carried from one to the other gets wrong.

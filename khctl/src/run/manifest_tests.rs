@@ -224,3 +224,76 @@ fn every_document_tells_its_own_problem() {
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert_eq!(manifest.checks.len(), 1);
 }
+
+#[test]
+fn fields_that_nobody_reads_are_noted() {
+    let text = GOOD_V2
+        .replace("timeout: 1m", "timeOut: 1m")
+        .replace(
+            "image: kuber",
+            "imagePullPolcy: Never\n        image: kuber",
+        )
+        .replace("{name: CHECK_URL,", "{name: CHECK_URL, vale: x,");
+    let (manifest, problems) = read_one(&text);
+    assert_eq!(problems, Vec::<String>::new());
+    let left = "no such field in a KuberhealthyCheck, it changes nothing";
+    assert_eq!(
+        manifest.notes,
+        [
+            format!("web.yaml:7:12: document 1: spec.timeOut: {left}"),
+            format!(
+                "web.yaml:11:25: document 1: spec.podSpec.containers[0].imagePullPolcy: {left}"
+            ),
+            format!("web.yaml:14:37: document 1: spec.podSpec.containers[0].env[0].vale: {left}"),
+        ]
+    );
+    let text = GOOD_V3
+        .replace("    spec:\n", "    sepc: {}\n    spec:\n")
+        .replace("restartPolicy", "restartpolicy")
+        .replace("kind: HealthCheck", "kind: HealthCheck\nmetdata: {}");
+    let (manifest, problems) = read_one(&text);
+    assert_eq!(problems, Vec::<String>::new());
+    let paths = [
+        "metdata",
+        "spec.podSpec.sepc",
+        "spec.podSpec.spec.restartpolicy",
+    ];
+    assert_eq!(manifest.notes.len(), paths.len());
+    for (note, path) in manifest.notes.iter().zip(paths) {
+        assert!(
+            note.contains(&format!(": {path}: no such field in a HealthCheck")),
+            "{note}"
+        );
+    }
+    // However many there are.
+    let many: String = (0..50).map(|nth| format!("  x{nth}: 1\n")).collect();
+    let (manifest, _) =
+        read_one(&GOOD_V2.replace("  runInterval", &format!("{many}  runInterval")));
+    assert_eq!(manifest.notes.len(), 10);
+    for good in [GOOD_V2, GOOD_V3] {
+        assert_eq!(read_one(good).0.notes, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn permissions_alone_are_no_mistake() {
+    let (manifest, problems) = read_one(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\n",
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    assert_eq!(
+        manifest.notes,
+        [
+            "web.yaml: no checks in it, only permissions (ClusterRole, ServiceAccount), which nothing needs here"
+        ]
+    );
+    let (_, problems) =
+        read_one("apiVersion: v1\nkind: ServiceAccount\n---\napiVersion: v1\nkind: Service\n");
+    assert_eq!(
+        problems,
+        [
+            "web.yaml: expected at least one KuberhealthyCheck or HealthCheck, found Service, ServiceAccount"
+        ]
+    );
+}

@@ -9,6 +9,7 @@ mod bench;
 mod engine;
 mod fields;
 mod image;
+mod known;
 mod manifest;
 mod output;
 mod pod;
@@ -116,6 +117,9 @@ fn read_files(files: &[String]) -> Option<Manifest> {
                 ));
             }
         }
+    }
+    for note in &manifest.notes {
+        complain(&format!("khctl run: note: {note}"));
     }
     for problem in &problems {
         complain(&format!("khctl run: {problem}"));

@@ -34,6 +34,15 @@ fn the_help_of_a_check_is_its_own() {
     assert_eq!(help.code, Some(0), "{help:?}");
     assert!(help.stdout.contains("--check-url"), "{help:?}");
     assert!(help.stdout.contains("CHECK_URL"), "{help:?}");
+    assert!(
+        help.stdout.contains("Usage: khctl check http ["),
+        "{help:?}"
+    );
+    assert!(
+        help.stdout.contains("\n  khctl check http --check-url"),
+        "{help:?}"
+    );
+    assert!(!help.stdout.contains("  http-check"), "{help:?}");
 }
 
 #[test]

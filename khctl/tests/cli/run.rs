@@ -270,6 +270,31 @@ fn unusable_manifests_say_where_and_why() {
 }
 
 #[test]
+fn what_changes_nothing_is_noted_and_stops_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let misspelt = script("web", "exit 0").replace("  timeout:", "  runIntervall: 5m\n  timeout:");
+    let permissions = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}\n";
+    let checks = write(&directory, "checks.yaml", &misspelt);
+    let rbac = write(&directory, "rbac.yaml", permissions);
+    let both = ran(&["run", &checks, &rbac]);
+    for line in [
+        format!(
+            "khctl run: note: {checks}:5:17: document 1: spec.runIntervall: no such field in a HealthCheck"
+        ),
+        format!("khctl run: note: {rbac}: no checks in it, only permissions (ServiceAccount)"),
+    ] {
+        assert!(both.stderr.contains(&line), "{line} in {both:?}");
+    }
+    // The script reports nothing: it ran.
+    assert_eq!(both.code, Some(1), "{both:?}");
+    assert!(both.stdout.contains("default/web"), "{both:?}");
+    let alone = ran(&["run", &rbac]);
+    assert_eq!(alone.code, Some(2), "{alone:?}");
+    assert!(alone.stderr.contains("no checks in it"), "{alone:?}");
+    assert!(alone.stderr.contains("expected at least one"), "{alone:?}");
+}
+
+#[test]
 fn verdicts_that_cannot_be_written_are_no_success() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("http://{}/", web("200 OK"));

@@ -1,7 +1,8 @@
 //! What this process is called in the lease.
 
-/// The longest part of a name that is kept.
-const LONGEST: usize = 128;
+/// The longest part of a name that is kept: with the random one it has at most the 128 bytes that an event's
+/// `reportingInstance` may have.
+pub(super) const LONGEST: usize = 90;
 
 /// A name that no other process has, past ones included: a lease that was held before a restart is another's.
 pub(super) fn unique(given: Option<&str>) -> String {
@@ -13,12 +14,9 @@ pub(super) fn unique(given: Option<&str>) -> String {
 fn host() -> String {
     // Linux only; elsewhere the random part has to do.
     let read = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    let name: String = read
-        .unwrap_or_default()
-        .trim()
-        .chars()
-        .take(LONGEST)
-        .collect();
+    let read = read.unwrap_or_default();
+    let plain = read.trim().chars().filter(char::is_ascii_graphic);
+    let name: String = plain.take(LONGEST).collect();
     if name.is_empty() {
         return "remediator".to_owned();
     }
@@ -35,5 +33,6 @@ mod tests {
         assert!(one.starts_with("web-1_") && other.starts_with("web-1_"));
         assert_ne!(one, other);
         assert!(unique(None).len() > 37);
+        assert!(unique(Some(&"a".repeat(super::LONGEST))).len() <= 128);
     }
 }

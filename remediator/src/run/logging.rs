@@ -11,6 +11,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
+/// It logs an error for each request without an answer, which whoever asked does too, and better.
+const REPEATS: &str = "kube_client::client::builder";
+
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -39,7 +42,8 @@ impl FromStr for LogLevel {
         let targets = match text.parse::<LevelFilter>() {
             Ok(own) if level => Targets::new()
                 .with_default(own.min(LevelFilter::WARN))
-                .with_target("remediator", own),
+                .with_target("remediator", own)
+                .with_target(REPEATS, LevelFilter::OFF),
             _ if text.contains('=') => text.parse().map_err(|_| expected())?,
             _ => return Err(expected()),
         };
@@ -122,6 +126,13 @@ mod tests {
             ("debug", "kube_client::client", Level::DEBUG, false),
             ("debug", "kube_client::client", Level::WARN, true),
             ("error", "kube_client::client", Level::WARN, false),
+            ("info", "kube_client::client::builder", Level::ERROR, false),
+            (
+                "kube_client=error",
+                "kube_client::client::builder",
+                Level::ERROR,
+                true,
+            ),
             ("off", "remediator", Level::ERROR, false),
             (
                 "info,kube_client=debug",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::identity::LONGEST;
 use super::logging::{LogFormat, LogLevel};
 use crate::core::Limits;
 
@@ -176,10 +177,12 @@ fn is_label(text: &str) -> bool {
 
 fn identity(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if (1..=128).contains(&text.len()) && text.chars().all(plain) {
+    if (1..=LONGEST).contains(&text.len()) && text.chars().all(plain) {
         return Ok(text.to_owned());
     }
-    Err("expected at most 128 letters, digits, hyphens, underscores and dots".to_owned())
+    Err(format!(
+        "expected at most {LONGEST} letters, digits, hyphens, underscores and dots"
+    ))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

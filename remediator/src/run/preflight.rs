@@ -25,7 +25,8 @@ pub(super) async fn ready(client: &Client, url: &str, health: &Health) {
     let mut pause = FIRST;
     while let Err(why) = asked(client, url).await {
         if repeated.is_due(&why, clock::instant()) {
-            tracing::warn!("{why}; it is tried again until then");
+            // Last, so that a command in it can be pasted.
+            tracing::warn!("waiting: {why}");
         }
         health.set(Stage::Waiting(why));
         tokio::time::sleep(pause).await;

@@ -269,7 +269,7 @@ mod tests {
             (
                 &["--identity", "a b"],
                 &[],
-                "error: invalid value 'a b' for '--identity <NAME>': expected at most 128 letters",
+                "error: invalid value 'a b' for '--identity <NAME>': expected at most 90 letters",
             ),
         ] {
             let error = parsed(words, variables).unwrap_err();

@@ -1,6 +1,7 @@
 //! The way of a request: log, authentication, faults, routing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -101,8 +102,7 @@ struct Logged<'a> {
 
 impl Drop for Logged<'_> {
     fn drop(&mut self) {
-        let entry = std::mem::take(&mut self.entry);
-        self.shared.requests.push(entry);
+        self.shared.requests.push(self.entry.clone());
     }
 }
 
@@ -134,6 +134,7 @@ fn entry(method: &Method, headers: &HeaderMap, query: &Query, route: &Route) -> 
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok());
     let mut entry = Request {
+        received: Instant::now(),
         agent: agent.unwrap_or_default().to_owned(),
         user: String::new(),
         verb: method.as_str().to_lowercase(),

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Kinds of request that are counted apart; those beyond are counted together.
 const MAX_KINDS: usize = 10_000;
 
 /// A request that has ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// When it came in.
+    pub received: Instant,
     /// `User-Agent`.
     pub agent: String,
     /// Authenticated user.
@@ -115,10 +118,15 @@ mod tests {
 
     fn request(agent: &str, code: Option<u16>) -> Request {
         Request {
+            received: Instant::now(),
             agent: agent.to_owned(),
             verb: "get".to_owned(),
             code,
-            ..Request::default()
+            user: String::new(),
+            resource: String::new(),
+            namespace: String::new(),
+            name: String::new(),
+            path: String::new(),
         }
     }
 

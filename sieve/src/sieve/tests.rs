@@ -188,7 +188,7 @@ proptest! {
             let mut rest = list.as_bytes();
             for cut in cuts.iter().chain([&usize::MAX]) {
                 let (piece, more) = rest.split_at((*cut).min(rest.len()));
-                if sieve.feed(piece, |_| Ok(())).is_err() {
+                if sieve.feed(piece, &mut |_| Ok(())).is_err() {
                     break;
                 }
                 rest = more;

@@ -6,6 +6,7 @@
 
 mod line;
 mod manifests;
+mod remediator;
 mod web;
 
 use std::time::Duration;
@@ -24,7 +25,7 @@ fn program(name: &str) -> String {
     let path = tests.ancestors().nth(2).unwrap().join(name);
     assert!(
         path.exists(),
-        "{}: not built; `cargo build -p checks -p khctl` does",
+        "{}: not built; `cargo build --workspace` does",
         path.display()
     );
     path.into_os_string().into_string().unwrap()

@@ -13,7 +13,7 @@ use crate::dependency::objects::{
     Any, ApiResource, Claim, EndpointSlice, Job, Pod, Replicated, ResourceList, Service,
 };
 use crate::dependency::rounds::Standing;
-use crate::dependency::selector::Selector;
+use crate::values::Selector;
 
 const SERVICES: Resource<'_> = Resource {
     group: "api/v1",

@@ -159,7 +159,7 @@ fn pods_by_selector() {
     ] {
         let expected = Target::Pods {
             namespace: namespace.map(str::to_owned),
-            selector: Selector::parse(selector).unwrap(),
+            selector: selector.parse().unwrap(),
             minimum,
         };
         assert_eq!(one(text), expected, "{text}");

@@ -23,6 +23,8 @@ pub(super) enum Refusal {
 pub(super) struct Asked<'a> {
     pub(super) namespace: &'a str,
     pub(super) container: &'a str,
+    /// What a 401 means.
+    pub(super) unauthorized: &'a ClusterError,
 }
 
 /// The meaning of an answer with `status` and `body`.
@@ -37,13 +39,14 @@ pub(super) fn refusal(asked: Asked<'_>, status: u16, body: &str) -> Refusal {
     let Asked {
         namespace,
         container,
+        unauthorized,
     } = asked;
     let shown = match message {
         "" => String::new(),
         message => format!(": {}", shorten(&stable(message), 120)),
     };
     match status {
-        401 => Refusal::Access(ClusterError::Unauthorized),
+        401 => Refusal::Access(unauthorized.clone()),
         403 => match missing_verb(message) {
             Some(verb) => Refusal::Access(ClusterError::Forbidden {
                 what: what(namespace),
@@ -105,6 +108,7 @@ mod tests {
             Asked {
                 namespace: "shop",
                 container: "main",
+                unauthorized: &ClusterError::Unauthorized,
             },
             status,
             body,

@@ -24,7 +24,7 @@ fn a_token_that_is_not_accepted_is_no_missing_permission() {
     cluster
         .dependencies("shop/db")
         .run()
-        .failed(&["service shop/db: Kubernetes API: the token is not accepted (401)"]);
+        .failed(&["service shop/db: Kubernetes API: a token is expected (401), none was sent; set KUBE_API_TOKEN_FILE to a file with one"]);
 }
 
 /// Refusals as a real API server wrote them.
@@ -59,7 +59,7 @@ fn recorded_refusals() {
             "service default/db: Kubernetes API: not allowed to list endpointslices in namespace default: the service \
              account needs a role with verb list on endpointslices.discovery.k8s.io",
             "service default/none: expected a service of this name, seen none",
-            "deployment default/web: Kubernetes API: the token is not accepted (401)",
+            "deployment default/web: Kubernetes API: a token is expected (401), none was sent; set KUBE_API_TOKEN_FILE to a file with one",
             "thing default/a: expected the API server to serve kind Thing of nothing.example/v1, seen no such kind",
         ]);
 }

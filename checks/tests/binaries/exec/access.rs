@@ -49,6 +49,12 @@ fn a_token_that_is_not_accepted_is_told_once() {
     let api = Api::with(&[("web-1", refused()), ("web-2", refused())]);
     api.exec("x")
         .run()
+        .failed(&["Kubernetes API: a token is expected (401), none was sent; set KUBE_API_TOKEN_FILE to a file with one"]);
+    let token = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "old").unwrap();
+    api.exec("x")
+        .var("KUBE_API_TOKEN_FILE", token.path().to_str().unwrap())
+        .run()
         .failed(&["Kubernetes API: the token is not accepted (401)"]);
 }
 

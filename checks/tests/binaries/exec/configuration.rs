@@ -110,6 +110,11 @@ fn wrong_values_are_named() {
             "POD_SELECTOR_NAMESPACE=\"Shop\": expected names of namespaces",
         ),
         (
+            "POD_SELECTOR",
+            "app=web,",
+            "POD_SELECTOR=\"app=web,\": expected label requirements",
+        ),
+        (
             "KUBE_API_URL",
             "unix://x",
             "KUBE_API_URL=\"unix://x\": expected a URL",

@@ -235,6 +235,11 @@ fn wrong_values_are_named() {
             "POD_TARGETPORT: expected the port of the pods",
         ),
         (
+            "POD_SELECTOR",
+            "app=web,",
+            "POD_SELECTOR=\"app=web,\": expected label requirements",
+        ),
+        (
             "POD_TARGETPORT",
             "tcp://10.0.0.1:80",
             "POD_TARGETPORT=\"tcp://10.0.0.1:80\": expected a port number",

@@ -196,7 +196,10 @@ fn namespaces_can_be_several_or_all() {
 #[test]
 fn api_trouble_says_who_has_to_do_what() {
     for (code, expected) in [
-        (401, "Kubernetes API: the token is not accepted (401)"),
+        (
+            401,
+            "Kubernetes API: a token is expected (401), none was sent; set KUBE_API_TOKEN_FILE to a file with one",
+        ),
         (
             403,
             "Kubernetes API: not allowed to list pods in namespace shop: the service account needs a role with verb \

@@ -54,6 +54,17 @@ fn wrong_values_are_named() {
              import-*,shop/web-?",
         ),
         (
+            "POD_SELECTOR",
+            "app in (a",
+            "configuration: POD_SELECTOR=\"app in (a\": expected a label selector with its parentheses closed",
+        ),
+        (
+            "POD_NAMESPACE_SELECTOR",
+            "team a",
+            "configuration: POD_NAMESPACE_SELECTOR=\"team a\": expected label requirements, such as app=web, tier in \
+             (front,back) or !canary, seen \"team a\"",
+        ),
+        (
             "POD_ALLOW_NONE",
             "maybe",
             "configuration: POD_ALLOW_NONE=\"maybe\": expected true or false",

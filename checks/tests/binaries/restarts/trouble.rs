@@ -75,13 +75,12 @@ fn whether_an_empty_namespace_exists_need_not_be_known() {
 }
 
 #[test]
-fn a_token_that_is_not_accepted_is_told() {
+fn a_token_that_is_missing_or_not_accepted_is_told() {
+    let refusing = Server::answering(|_, _| answer(401, &[], r#"{"kind": "Status", "code": 401}"#));
+    check(&[("KUBE_API_URL", &refusing.url(""))]).run().failed(&[
+        "Kubernetes API: a token is expected (401), none was sent; set KUBE_API_TOKEN_FILE to a file with one",
+    ]);
     let cluster = Cluster::guarded();
-    cluster
-        .restarts(&[])
-        .var("KUBE_API_TOKEN_FILE", "/dev/null")
-        .run()
-        .failed_with(&["Kubernetes API: "]);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "someone else's").unwrap();
     cluster
@@ -89,6 +88,72 @@ fn a_token_that_is_not_accepted_is_told() {
         .var("KUBE_API_TOKEN_FILE", file.path().to_str().unwrap())
         .run()
         .failed(&["Kubernetes API: the token is not accepted (401)"]);
+}
+
+/// Neither is read to its end, which it may not have.
+#[test]
+fn token_and_ca_files_are_bounded() {
+    let cluster = Cluster::guarded();
+    let token = |path: &str| {
+        let check = cluster.restarts(&[]).var("KUBE_API_TOKEN_FILE", path);
+        check.run()
+    };
+    let ca = |path: &str| {
+        let check = check(&[
+            ("KUBE_API_URL", "https://127.0.0.1:1"),
+            ("KUBE_API_CA_FILE", path),
+        ]);
+        check.run()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, vec![b'x'; (1 << 20) + 1]).unwrap();
+    let missing = dir.path().join("missing");
+    for (path, reason) in [
+        (file.to_str().unwrap(), "it is larger than 1MiB"),
+        (dir.path().to_str().unwrap(), "it is no regular file"),
+        ("/dev/zero", "it is no regular file"),
+        (missing.to_str().unwrap(), "no such file"),
+    ] {
+        let expected = format!("Kubernetes API: {path} cannot be used: {reason}");
+        token(path).failed(&[&expected]);
+        ca(path).failed(&[&expected]);
+    }
+}
+
+/// What is no API server knows of no pods, which is something else than that there are none.
+#[test]
+fn another_web_server_is_no_empty_cluster() {
+    for (code, body, expected) in [
+        (
+            404,
+            "<html>not here</html>",
+            "Kubernetes API: cannot list pods in namespace shop: status 404, not from a Kubernetes API server; set \
+             KUBE_API_URL to the URL of one",
+        ),
+        // What Go's web servers say; Kubernetes' own has a path for pods.
+        (
+            404,
+            "404 page not found\n",
+            "Kubernetes API: cannot list pods in namespace shop: status 404, not from a Kubernetes API server; set \
+             KUBE_API_URL to the URL of one",
+        ),
+        (
+            404,
+            r#"{"error": "not found"}"#,
+            "Kubernetes API: cannot list pods in namespace shop: status 404, not from a Kubernetes API server; set \
+             KUBE_API_URL to the URL of one",
+        ),
+        (
+            404,
+            r#"{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}"#,
+            "Kubernetes API: not found: list pods in namespace shop",
+        ),
+    ] {
+        let server = Server::answering(move |_, _| answer(code, &[], body));
+        let verdict = check(&[("KUBE_API_URL", &server.url("")), ("POD_NAMESPACE", "shop")]).run();
+        verdict.failed(&[expected]);
+    }
 }
 
 #[test]
@@ -219,7 +284,7 @@ fn answers_that_are_no_list_are_told() {
         let body = json!({"kind": "Status", "code": 400, "message": "unable to parse requirement"});
         answer(400, &[], &body.to_string())
     });
-    check(&[("KUBE_API_URL", &refusing.url("")), ("POD_SELECTOR", "a=b=c")])
+    check(&[("KUBE_API_URL", &refusing.url("")), ("POD_SELECTOR", "a=b")])
         .run()
         .failed(&[
             "Kubernetes API: cannot list pods in all namespaces: status 400: unable to parse requirement",

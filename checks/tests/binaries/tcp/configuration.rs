@@ -46,6 +46,11 @@ fn every_kind_of_bad_input_is_named() {
             "CONNECTION_TARGET=\"a:1 b\": expected a port after the host, such as db:5432, seen \"b\"",
         ),
         (
+            &[("POD_SELECTOR", "app in db"), ("POD_TARGETPORT", "80")],
+            "POD_SELECTOR=\"app in db\": expected label requirements, such as app=web, tier in (front,back) or \
+             !canary, seen \"app in db\"",
+        ),
+        (
             &[target, ("CONNECTION_TARGET_UNREACHABLE", "maybe")],
             "CONNECTION_TARGET_UNREACHABLE=\"maybe\": expected true or false",
         ),

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod permissions;
+mod remedy;
 mod replica;
 mod startup;
 mod takeover;

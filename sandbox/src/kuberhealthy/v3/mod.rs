@@ -34,6 +34,8 @@ use page::Page;
 /// How a Kuberhealthy v3 is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Whether it runs checks. Off, HealthChecks are only stored, for who wants to write their status without it.
+    pub enabled: bool,
     /// Namespace it lives in. Checks are run in all namespaces.
     pub namespace: String,
     /// Where it listens.
@@ -43,9 +45,10 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// In namespace `kuberhealthy`, on a free port of 127.0.0.1, at the real speed.
+    /// Running checks, in namespace `kuberhealthy`, on a free port of 127.0.0.1, at the real speed.
     fn default() -> Options {
         Options {
+            enabled: true,
             namespace: "kuberhealthy".to_owned(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             speed: Speed::REAL,
@@ -79,10 +82,14 @@ pub async fn start(api: Api, options: Options) -> Result<Kuberhealthy, StartErro
     let controller = Arc::new(Controller::new(api, options.speed, report_url));
     let server = bound.serve(|faults| router(&controller, faults));
     let reaped = Arc::clone(&controller);
-    let tasks = vec![
-        AbortOnDrop(tokio::spawn(async move { reaper::sweep(&reaped).await })),
-        AbortOnDrop(tokio::spawn(controller.run())),
-    ];
+    let tasks = if options.enabled {
+        vec![
+            AbortOnDrop(tokio::spawn(async move { reaper::sweep(&reaped).await })),
+            AbortOnDrop(tokio::spawn(controller.run())),
+        ]
+    } else {
+        Vec::new()
+    };
     Ok(Kuberhealthy {
         server,
         _tasks: tasks,

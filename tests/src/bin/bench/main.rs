@@ -4,7 +4,6 @@
 //! Kuberhealthy on loopback, and runs each program RUNS times (200 unless told), one after the other. Each is shown
 //! beside a bare program that does the same work, so that the ratio holds on any machine.
 
-mod build;
 mod measure;
 mod pods;
 mod serve;
@@ -15,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use measure::Usage;
+use scenarios::build;
 use serve::Addresses;
 
 const DEFAULT_RUNS: u32 = 200;

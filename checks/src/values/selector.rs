@@ -1,24 +1,27 @@
 //! Label selectors, checked before the API server is asked.
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::values::BadValue;
+use super::BadValue;
 
 /// A label selector as kubectl takes it, such as `app=web,tier in (front,back),!canary`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selector(String);
+pub struct Selector(String);
 
 impl Selector {
     /// The text for the API server.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
+}
 
-    /// Reads a selector.
-    ///
-    /// # Errors
-    /// If it is empty, which would mean every pod, or if the API server would refuse it.
-    pub(crate) fn parse(text: &str) -> Result<Selector, BadValue> {
+impl FromStr for Selector {
+    type Err = BadValue;
+
+    /// An error if it is blank, which the API server takes for every object there is and nobody means who names one, or
+    /// if the API server would refuse it.
+    fn from_str(text: &str) -> Result<Selector, BadValue> {
         let text = text.trim();
         if text.is_empty() {
             return Err(BadValue::expected("a label selector, such as app=web"));
@@ -44,7 +47,7 @@ impl fmt::Display for Selector {
 }
 
 /// `text` cut at commas and line ends that no parentheses enclose; `None` if parentheses do not match.
-pub(super) fn split_outside_parentheses(text: &str) -> Option<Vec<&str>> {
+pub(crate) fn split_outside_parentheses(text: &str) -> Option<Vec<&str>> {
     let mut parts = Vec::new();
     let (mut depth, mut start) = (0_usize, 0);
     for (at, c) in text.char_indices() {
@@ -76,6 +79,10 @@ fn is_requirement(text: &str) -> bool {
             && matches!(operator, Some("in" | "notin"))
             && words.next().is_none()
             && values.split(',').all(|value| is_value(value.trim()));
+    }
+    // Labels are compared as whole numbers.
+    if let Some((key, value)) = text.split_once(['<', '>']) {
+        return is_key(key.trim()) && value.trim().parse::<i64>().is_ok();
     }
     let (key, value) = match text.split_once('=') {
         Some((key, value)) => (
@@ -131,8 +138,12 @@ mod tests {
             "tier in (front, back)",
             "tier notin (front),app.kubernetes.io/name=web",
             "a_b.c-d=E_f.1",
+            "tier in ()",
+            "tier in (front,,back)",
+            "cpus>1",
+            "cpus > 1, cpus<5",
         ] {
-            assert_eq!(Selector::parse(text).unwrap().as_str(), text);
+            assert_eq!(text.parse::<Selector>().unwrap().as_str(), text);
         }
     }
 
@@ -154,10 +165,15 @@ mod tests {
             "a/b/c=d",
             "/b=c",
             "A.b/c=d",
-            "app>1",
+            "app>a",
+            ">1",
+            "app>",
+            "app>=1",
+            "app=a||b=c",
+            "!app=a",
             "app=\u{e4}",
         ] {
-            assert!(Selector::parse(text).is_err(), "{text}");
+            assert!(text.parse::<Selector>().is_err(), "{text}");
         }
     }
 }

@@ -11,7 +11,10 @@ use anyhow::{Context, bail};
 ///
 /// Images hold static binaries for musl. Where Rust's musl target is not installed, the host's C library is linked
 /// statically, which costs about the same.
-pub(crate) fn dist(binaries: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// cargo is not there, or fails.
+pub fn dist(binaries: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
     let host = host()?;
     let musl = host.replace("-gnu", "-musl");
     let target = if musl != host && has_target(&musl) {

@@ -1,0 +1,256 @@
+//! The cluster: the sandbox's API server with a Kuberhealthy and a controller of Deployments that are only as alive as
+//! the measurement needs.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::bail;
+use sandbox::api::{Api, Patch};
+use sandbox::apiserver::{ApiServer, ApiServerOptions, Request};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+/// Checks in the cluster.
+pub(crate) const CHECKS: usize = 10_000;
+
+/// Policies, each with a check and a workload of its own.
+pub(crate) const POLICIES: usize = 1_000;
+
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const HEALTH_CHECKS: &str = "/apis/kuberhealthy.github.io/v2/namespaces/default/healthchecks";
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+const POLICY: &str = "/apis/kuberhealer.io/v1alpha1/namespaces/default/remediationpolicies";
+
+/// How the driver of the measurement names itself.
+const DRIVER: &str = "scale";
+
+/// The longest that anything is waited for.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+pub(crate) struct Cluster {
+    server: ApiServer,
+    api: Api,
+}
+
+impl Cluster {
+    /// A cluster in which every check passes and every workload is well.
+    pub(crate) async fn start() -> anyhow::Result<Cluster> {
+        let server = ApiServer::start(ApiServerOptions {
+            request_log: 1000,
+            ..ApiServerOptions::default()
+        })
+        .await?;
+        let api = Api::new(&server.url(), None, DRIVER)?;
+        let cluster = Cluster { server, api };
+        let api = &cluster.api;
+        for definition in remediator::crd::definitions()? {
+            api.create(DEFINITIONS, &definition.value).await?;
+        }
+        api.create(DEFINITIONS, &health_checks()).await?;
+        for number in 0..CHECKS {
+            api.create(HEALTH_CHECKS, &check(number)).await?;
+            cluster.pass(number, 1).await?;
+        }
+        for number in 0..POLICIES {
+            api.create(DEPLOYMENTS, &deployment(number)).await?;
+            cluster.roll_out(number).await?;
+            api.create(POLICY, &policy(number)).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// URL of its API server.
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// A file with which it is reached.
+    pub(crate) fn kubeconfig(&self) -> anyhow::Result<NamedTempFile> {
+        let mut file = NamedTempFile::new()?;
+        file.write_all(self.server.kubeconfig().as_bytes())?;
+        Ok(file)
+    }
+
+    /// Waits until `agent` watches checks.
+    pub(crate) async fn until_watched(&self, agent: &str) -> anyhow::Result<()> {
+        let watches = |request: &Request| {
+            request.agent.starts_with(agent)
+                && request.verb == "watch"
+                && request.resource == "healthchecks"
+        };
+        let until = Instant::now() + LIMIT;
+        while !self.server.requests().iter().any(watches) {
+            if Instant::now() > until {
+                bail!("{agent} does not watch checks after {} s", LIMIT.as_secs());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody has asked for anything for two seconds.
+    pub(crate) async fn until_settled(&self) -> anyhow::Result<()> {
+        let until = Instant::now() + LIMIT;
+        while Instant::now() < until {
+            let last = self
+                .server
+                .requests()
+                .last()
+                .map(|request| request.received);
+            if last.is_none_or(|last| last.elapsed() > Duration::from_secs(2)) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("there are still requests after {} s", LIMIT.as_secs())
+    }
+
+    /// So many runs end, all passing; `from` varies which.
+    pub(crate) async fn pass_runs(&self, from: usize, runs: usize) -> anyhow::Result<()> {
+        for number in (0..runs).map(|nth| (from + nth * 587) % CHECKS) {
+            self.pass(number, from as u64 + 1).await?;
+        }
+        Ok(())
+    }
+
+    /// A run fails; returns how long it took from then until `agent`'s write to the workload came in.
+    pub(crate) async fn fail_and_wait(
+        &self,
+        number: usize,
+        agent: &str,
+    ) -> anyhow::Result<Duration> {
+        let workload = name(number);
+        self.write(number, &json!({"status": result(false, 1, 1)}))
+            .await?;
+        let acts = |request: &&Request| {
+            request.agent.starts_with(agent)
+                && request.verb == "patch"
+                && request.resource == "deployments"
+                && request.name == workload
+        };
+        let until = Instant::now() + LIMIT;
+        loop {
+            let requests = self.server.requests();
+            if let Some(action) = requests.iter().rfind(acts) {
+                let wrote = |request: &&Request| {
+                    request.agent == DRIVER
+                        && request.resource == "healthchecks/status"
+                        && request.name == workload
+                };
+                let Some(write) = requests.iter().rfind(wrote) else {
+                    bail!("the log of requests is too short");
+                };
+                self.roll_out(number).await?;
+                return Ok(action.received - write.received);
+            }
+            if Instant::now() > until {
+                let policy = self.api.get(&format!("{POLICY}/{workload}")).await?;
+                bail!(
+                    "expected {agent} to patch Deployment {workload}; its policy says {:#}",
+                    policy["status"]
+                );
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn pass(&self, number: usize, successes: u64) -> anyhow::Result<()> {
+        self.write(number, &json!({"status": result(true, successes, 0)}))
+            .await
+    }
+
+    async fn write(&self, number: usize, status: &Value) -> anyhow::Result<()> {
+        let path = format!("{HEALTH_CHECKS}/{}/status", name(number));
+        self.api.patch(&path, Patch::Merge, status).await?;
+        Ok(())
+    }
+
+    /// What the controller of Deployments does in the end.
+    async fn roll_out(&self, number: usize) -> anyhow::Result<()> {
+        let path = format!("{DEPLOYMENTS}/{}", name(number));
+        let generation = self.api.get(&path).await?["metadata"]["generation"].clone();
+        let status = json!({"status": {
+            "observedGeneration": generation, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2,
+        }});
+        self.api
+            .patch(&format!("{path}/status"), Patch::Merge, &status)
+            .await?;
+        Ok(())
+    }
+}
+
+fn name(number: usize) -> String {
+    format!("web-{number}")
+}
+
+fn check(number: usize) -> Value {
+    let env = json!([{"name": "CHECK_URL", "value": format!("https://web-{number}.default.svc/healthz")}]);
+    json!({
+        "apiVersion": "kuberhealthy.github.io/v2", "kind": "HealthCheck", "metadata": {"name": name(number)},
+        "spec": {
+            "runInterval": "10m", "timeout": "1m",
+            "podSpec": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "http-check:1", "env": env}]}},
+        },
+    })
+}
+
+/// The status after a run that ended now.
+fn result(ok: bool, successes: u64, failures: u64) -> Value {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let errors = if ok {
+        json!([])
+    } else {
+        json!(["expected status 200, got 503"])
+    };
+    let mut status = json!({
+        "ok": ok, "errors": errors, "currentUUID": "", "lastRunUnix": now, "successCount": successes,
+        "failureCount": failures,
+    });
+    status[if ok { "lastOKUnix" } else { "lastFailureUnix" }] = json!(now);
+    status
+}
+
+fn deployment(number: usize) -> Value {
+    let labels = json!({"app": name(number)});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name(number)},
+        "spec": {
+            "replicas": 2, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "web:1"}]}},
+        },
+    })
+}
+
+fn policy(number: usize) -> Value {
+    json!({
+        "apiVersion": "kuberhealer.io/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": name(number)},
+        "spec": {
+            "mode": "Enforce",
+            "trigger": {"check": {"namespace": "default", "name": name(number)}, "failureThreshold": 1},
+            "target": {"kind": "Deployment", "name": name(number)},
+            "steps": [{"rolloutRestart": {}}],
+        },
+    })
+}
+
+fn health_checks() -> Value {
+    let kept = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "healthchecks.kuberhealthy.github.io"},
+        "spec": {
+            "group": "kuberhealthy.github.io", "scope": "Namespaced",
+            "names": {"kind": "HealthCheck", "listKind": "HealthCheckList", "plural": "healthchecks", "singular": "healthcheck"},
+            "versions": [{
+                "name": "v2", "served": true, "storage": true, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": kept},
+            }],
+        },
+    })
+}
