@@ -18,6 +18,7 @@ pub mod clock;
 pub mod controller;
 pub mod core;
 pub mod crd;
+pub mod events;
 pub mod explain;
 pub mod fence;
 pub mod lease;

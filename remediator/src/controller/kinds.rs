@@ -1,6 +1,5 @@
 //! The kinds that are watched.
 
-use kube::Resource as _;
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
 
@@ -8,7 +7,7 @@ use crate::core::CheckKind;
 use crate::crd::{Remediation, RemediationPolicy};
 
 /// A kind that is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Policy,
     Record,
@@ -29,7 +28,7 @@ impl Kind {
     pub(super) fn resource(self) -> ApiResource {
         let foreign = |group, version, kind| {
             let gvk = GroupVersionKind::gvk(group, version, kind);
-            ApiResource::from_gvk_with_plural(&gvk, &self.plural())
+            ApiResource::from_gvk_with_plural(&gvk, self.plural())
         };
         match self {
             Kind::Policy => ApiResource::erase::<RemediationPolicy>(&()),
@@ -44,18 +43,38 @@ impl Kind {
         }
     }
 
-    pub(super) fn plural(self) -> String {
+    /// The name in request paths.
+    pub(super) fn plural(self) -> &'static str {
         match self {
-            Kind::Policy => RemediationPolicy::plural(&()).into_owned(),
-            Kind::Record => Remediation::plural(&()).into_owned(),
-            Kind::Check(CheckKind::KuberhealthyState) => "khstates".to_owned(),
-            Kind::Check(CheckKind::HealthCheck) => "healthchecks".to_owned(),
-            Kind::Schedule => "khchecks".to_owned(),
+            Kind::Policy => "remediationpolicies",
+            Kind::Record => "remediations",
+            Kind::Check(CheckKind::KuberhealthyState) => "khstates",
+            Kind::Check(CheckKind::HealthCheck) => "healthchecks",
+            Kind::Schedule => "khchecks",
         }
     }
 
     /// Whether a cluster without this kind is an ordinary one: most have one line of Kuberhealthy only.
     pub(super) fn may_be_missing(self) -> bool {
+        self.is_kuberhealthys()
+    }
+
+    /// Whether it is Kuberhealthy's, and not our own.
+    pub(super) fn is_kuberhealthys(self) -> bool {
         matches!(self, Kind::Check(_) | Kind::Schedule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::Resource as _;
+
+    use super::Kind;
+    use crate::crd::{Remediation, RemediationPolicy};
+
+    #[test]
+    fn our_own_kinds_have_the_names_of_their_definitions() {
+        assert_eq!(Kind::Policy.plural(), RemediationPolicy::plural(&()));
+        assert_eq!(Kind::Record.plural(), Remediation::plural(&()));
     }
 }

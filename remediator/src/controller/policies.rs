@@ -3,124 +3,156 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, PostParams};
-
-use super::conditions::{because, set};
-use super::kinds::Kind;
-use super::objects::Policy;
-use super::world::Surroundings;
+use super::conditions::get;
+use super::objects::{Entry, Policy};
+use super::requests::is_denial;
+use super::status::{ALLOWED, Asked, Found, refused, status};
+use super::world::View;
 use super::{Failed, Leader, Workloads};
 use crate::clock;
-use crate::core::execution::Live;
+use crate::core::execution::{Live, Refusal};
 use crate::core::{
-    CheckKey, CheckKind, CheckStatus, Decision, Intent, ObjectKey, PolicySpec, PolicyState, Reason,
-    Snapshot, Time, advance, count, decide, observe, parse_snapshot, wake,
+    CheckKey, Decision, Facts, FactsNeed, ObjectKey, PolicySpec, Reason, Snapshot, Time, advance,
+    count, decide, observe, wake,
 };
-use crate::crd::{
-    ConditionStatus, Remediation, RemediationPolicy, RemediationPolicyStatus, remediation,
-    state_view, write_state,
-};
+use crate::crd::{RemediationPolicy, state_view};
 
 /// A policy is looked at this often although nothing happened, for what time alone changes; that costs no request.
 const LOOK: u32 = 60;
 
-/// And one that is held back this often: its target is not watched.
+/// And one that is held back this often, at first; one that is held by its target, which is not watched, less often the
+/// longer that lasts.
 const LOOK_HELD: u32 = 15;
 
-/// What was found out about a policy.
-struct Found {
-    state: PolicyState,
-    decision: Decision,
-    around: Surroundings,
+/// What a policy's reference to its check has led to.
+enum Named {
+    /// The check, which may still turn out not to exist.
+    One(CheckKey),
+    /// No check.
+    None,
+    /// One of each kind.
+    Both,
+    /// A check that cannot be read, for this reason.
+    Malformed(String),
+}
+
+/// How a policy is looked at.
+pub(super) struct Look<'a> {
+    pub(super) check: Option<&'a CheckKey>,
+    pub(super) snapshot: Option<&'a Snapshot>,
+    pub(super) facts: Option<&'a Facts>,
+    /// Whether something may be done because of what is found.
+    pub(super) exactly: bool,
+    pub(super) now: Time,
 }
 
 impl<W: Workloads> Leader<W> {
     /// Does what the policy needs now. Returns after how long to look again.
     pub(super) async fn policy(&self, key: &ObjectKey) -> Result<Option<Duration>, Failed> {
         let Some(policy) = self.with_objects(|objects| objects.policies.get(key).cloned()) else {
-            return Ok(None);
+            return self.malformed(key).await;
         };
         let now = clock::now();
         let spec = match &policy.spec {
             Ok(spec) => spec,
             Err(invalid) => {
-                let message = invalid.to_string();
-                let mut status = policy.object.status.clone().unwrap_or_default();
                 let generation = policy.object.metadata.generation.unwrap_or_default();
-                status.observed_generation = Some(generation);
-                let value = (
-                    ConditionStatus::False,
-                    Reason::InvalidPolicy.as_str(),
-                    message.as_str(),
-                );
-                set(&mut status.conditions, "Accepted", value, generation, now);
+                let before = policy.object.status.as_ref();
+                let status = refused(before, &invalid.to_string(), generation, now);
                 self.put_policy(&policy, status).await?;
                 return Ok(None);
             }
         };
-        let meant = self.with_objects(|objects| objects.meant(spec.source, &spec.check));
-        let check = match meant.as_slice() {
-            [one] => Some(one),
-            _ => None,
+        self.read_checks(spec).await?;
+        let named = self.named(spec);
+        let (check, wrong) = match &named {
+            Named::One(check) => (Some(check), None),
+            Named::None => (None, None),
+            Named::Both => (None, Some(held(Reason::AmbiguousCheck))),
+            Named::Malformed(why) => {
+                let message = Reason::Inconclusive.message(why);
+                (None, Some(hold(Reason::Inconclusive, message)))
+            }
         };
         let snapshot = check.and_then(|check| self.snapshot(check));
-        let mut found = self.find(&policy.object, spec, check, snapshot.as_deref(), None, now);
-        if let Decision::NeedFacts(need) = &found.decision {
-            let live = self.facts(spec, *need).await?;
-            found.decision = match &live {
-                Live::Target(facts) => {
-                    let world = found.around.world();
-                    decide(now, spec, &found.state, &world, Some(facts))
-                }
-                other => unread(other),
-            };
-        }
-        if meant.len() > 1 {
-            found.decision = held(Reason::AmbiguousCheck);
-        }
-        if let (Decision::Exhausted { .. }, Some(incident)) =
-            (&found.decision, found.state.incident.as_mut())
-        {
-            incident.exhausted = true;
-        }
-        // The incident has to be known before anything is recorded for it.
-        self.put_policy(&policy, status(&policy, spec, &found, now))
-            .await?;
-        if let (Decision::Act(intent), Some(check)) = (&found.decision, check) {
-            self.record_intent(intent, spec, check).await?;
-        }
-        let wake = wake(now, spec, &found.state, &found.decision);
-        let look = match found.decision {
-            Decision::Hold { .. } | Decision::Act(_) => LOOK_HELD,
-            _ => LOOK,
+        let look = Look {
+            check,
+            snapshot: snapshot.as_deref(),
+            facts: None,
+            exactly: false,
+            now,
         };
-        let at = wake.map_or(now.plus(look), |wake| wake.min(now.plus(look)));
-        let seconds = u64::try_from(at.since(now)).unwrap_or(0).max(1);
-        Ok(Some(Duration::from_secs(seconds)))
+        let mut found = self.find(&policy.object, spec, &look);
+        self.storm(&policy, &found);
+        if let Some(wrong) = wrong {
+            found.decision = wrong;
+        }
+        match (&found.decision, check) {
+            (Decision::NeedFacts(need), Some(check)) => {
+                let need = *need;
+                self.with_facts(&policy, spec, check, found, need).await
+            }
+            _ => self.conclude(&policy, spec, found, &Asked::Nothing).await,
+        }
+    }
+
+    /// Reads what exists and was not read because no policy named it.
+    async fn read_checks(&self, spec: &PolicySpec) -> Result<(), Failed> {
+        let unread = self.with_objects(|objects| objects.unread(spec));
+        for check in unread {
+            if let Ok(Some(snapshot)) = self.read_check(&check).await? {
+                self.with_objects(|objects| {
+                    // What a watch has told meanwhile is newer.
+                    if matches!(objects.checks.get(&check), Some(Entry::Unread)) {
+                        objects.put_check(snapshot, clock::now());
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn named(&self, spec: &PolicySpec) -> Named {
+        self.with_objects(|objects| {
+            let meant = objects.meant(spec.source, &spec.check);
+            match meant.as_slice() {
+                [] => Named::None,
+                [one] => match objects.checks.get(one) {
+                    Some(Entry::Malformed(why)) => Named::Malformed(why.clone()),
+                    _ => Named::One(one.clone()),
+                },
+                _ => Named::Both,
+            }
+        })
     }
 
     fn snapshot(&self, check: &CheckKey) -> Option<Arc<Snapshot>> {
-        self.with_objects(|objects| objects.checks.get(check)?.snapshot.clone())
+        self.with_objects(|objects| Some(objects.checks.read(check)?.snapshot.clone()))
     }
 
-    fn find(
+    /// Looks at a policy and decides.
+    pub(super) fn find(
         &self,
         object: &RemediationPolicy,
         spec: &PolicySpec,
-        check: Option<&CheckKey>,
-        snapshot: Option<&Snapshot>,
-        facts: Option<&crate::core::Facts>,
-        now: Time,
+        look: &Look<'_>,
     ) -> Found {
-        let around = self.around(spec, check, now);
+        let now = look.now;
+        let around = self.around(&View {
+            spec,
+            check: look.check,
+            limits: self.shared.limits,
+            exactly: look.exactly,
+            now,
+        });
         let mut state = state_view(object);
-        if let Some(snapshot) = snapshot {
+        if let Some(snapshot) = look.snapshot {
             let (seen, told) = observe(std::mem::take(&mut state.check), snapshot, now);
             state.check = seen;
             state = advance(state, spec, snapshot.timing, &told, now);
         }
         state.statistics = count(std::mem::take(&mut state.statistics), around.records());
-        let decision = decide(now, spec, &state, &around.world(), facts);
+        let decision = decide(now, spec, &state, &around.world(), look.facts);
         Found {
             state,
             decision,
@@ -128,7 +160,7 @@ impl<W: Workloads> Leader<W> {
         }
     }
 
-    async fn facts(&self, spec: &PolicySpec, need: crate::core::FactsNeed) -> Result<Live, Failed> {
+    pub(super) async fn facts(&self, spec: &PolicySpec, need: FactsNeed) -> Result<Live, Failed> {
         let (kind, name) = &spec.target;
         let read = self
             .workloads
@@ -136,215 +168,133 @@ impl<W: Workloads> Leader<W> {
         self.limited(read).await
     }
 
-    /// Creates the record, if the decision still is what it was when everything is read again: it is taken alone, so
-    /// that two policies never take the last place at once.
-    async fn record_intent(
+    /// Reads the target, and meanwhile writes down what was seen: an incident has to be known before anything is recorded
+    /// for it. What is read here is read anew, so that what follows from it rests on nothing that the cache says.
+    async fn with_facts(
         &self,
-        intent: &Intent,
+        policy: &Arc<Policy>,
         spec: &PolicySpec,
         check: &CheckKey,
-    ) -> Result<(), Failed> {
-        let _alone = self.admission.lock().await;
-        let policies: Api<RemediationPolicy> =
-            Api::namespaced(self.client.clone(), &spec.key.namespace);
-        let checks: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            &check.namespace,
-            &Kind::Check(check.kind).resource(),
-        );
-        let need = crate::core::execution::need(intent);
-        let (object, read, live) = tokio::try_join!(
-            self.limited(policies.get(&spec.key.name)),
-            self.limited(checks.get(&check.name)),
-            self.facts(spec, need),
-        )?;
-        let now = clock::now();
-        let policy = Policy::new(object);
-        let Ok(spec) = &policy.spec else {
-            return Ok(());
-        };
-        let timing = self.snapshot(check).map(|snapshot| snapshot.timing);
-        let timing = timing.filter(|_| check.kind == CheckKind::KuberhealthyState);
-        let value = serde_json::to_value(&read).map_err(|error| Failed::Read(error.to_string()))?;
-        let snapshot = parse_snapshot(check.kind, &value, timing)
-            .map_err(|error| Failed::Read(error.to_string()))?;
-        let Live::Target(facts) = &live else {
-            return Ok(());
-        };
-        let found = self.find(
-            &policy.object,
-            spec,
-            Some(check),
-            Some(&snapshot),
-            Some(facts),
-            now,
-        );
-        let known = state_view(&policy.object).incident.map(|known| known.id);
-        let Decision::Act(intent) = found.decision else {
-            return Ok(());
-        };
-        if known.as_deref() != Some(intent.incident.id.as_str()) {
-            return Ok(());
-        }
-        let records: Api<Remediation> = Api::namespaced(self.client.clone(), &spec.key.namespace);
-        let record = remediation(&intent, &policy.object);
-        let created = self
-            .write(records.create(&PostParams::default(), &record))
-            .await;
-        let created = match created {
-            // Another leader, or an earlier request whose answer was lost: that record is driven, not a second one.
-            Err(Failed::Request(kube::Error::Api(status))) if status.code == 409 => {
-                let name = record.metadata.name.unwrap_or_default();
-                self.limited(records.get(&name)).await?
+        found: Found,
+        need: FactsNeed,
+    ) -> Result<Option<Duration>, Failed> {
+        let seen = status(policy, spec, &found, &Asked::Nothing, clock::now());
+        let known = async {
+            if policy.object.status.as_ref() == Some(&seen) {
+                self.get_policy(&spec.key).await
+            } else {
+                self.put_policy(policy, seen).await.map(Some)
             }
-            other => other?,
         };
-        self.put_record(&created)
+        let (policy, live, read) =
+            tokio::try_join!(known, self.facts(spec, need), self.read_check(check))?;
+        let Some(policy) = policy else {
+            return Ok(None);
+        };
+        let generation = spec.generation;
+        let Some(spec) = policy.spec.as_ref().ok() else {
+            return Ok(Some(Duration::ZERO));
+        };
+        if spec.generation != generation {
+            return Ok(Some(Duration::ZERO));
+        }
+        let mut found = found;
+        let mut asked = Asked::Granted;
+        match (&live, read) {
+            (Live::Target(facts), Ok(Some(snapshot))) => {
+                let look = Look {
+                    check: Some(check),
+                    snapshot: Some(&snapshot),
+                    facts: Some(facts),
+                    exactly: false,
+                    now: clock::now(),
+                };
+                found = self.find(&policy.object, spec, &look);
+                if matches!(found.decision, Decision::Act(_)) {
+                    let look = Look {
+                        exactly: true,
+                        ..look
+                    };
+                    (found, asked) = self.admit(&policy, spec, &look).await?;
+                }
+            }
+            (Live::Target(_), Ok(None)) => found.decision = held(Reason::CheckNotFound),
+            (Live::Unreadable(Refusal { message, code, .. }), _) if is_denial(*code) => {
+                asked = Asked::Refused(message.clone());
+                found.decision = unread(&live);
+            }
+            (Live::Unreadable(_) | Live::Gone, _) => found.decision = unread(&live),
+            (Live::Target(_), Err(message)) => {
+                let why = Reason::Forbidden.message(&message);
+                found.decision = hold(Reason::Forbidden, why);
+                asked = Asked::Refused(message);
+            }
+        }
+        self.conclude(&policy, spec, found, &asked).await
     }
 
-    async fn put_policy(
+    /// Writes down what was found. Returns after how long to look again.
+    async fn conclude(
         &self,
-        policy: &Policy,
-        status: RemediationPolicyStatus,
-    ) -> Result<(), Failed> {
-        if policy.object.status.as_ref() == Some(&status) {
-            return Ok(());
+        policy: &Arc<Policy>,
+        spec: &PolicySpec,
+        mut found: Found,
+        asked: &Asked,
+    ) -> Result<Option<Duration>, Failed> {
+        if let (Decision::Exhausted { .. }, Some(incident)) =
+            (&found.decision, found.state.incident.as_mut())
+        {
+            incident.exhausted = true;
         }
-        let mut object = policy.object.clone();
-        object.status = Some(status);
-        let namespace = object.metadata.namespace.clone().unwrap_or_default();
-        let name = object.metadata.name.clone().unwrap_or_default();
-        let policies: Api<RemediationPolicy> = Api::namespaced(self.client.clone(), &namespace);
-        let parameters = PostParams::default();
-        let written = self
-            .write(policies.replace_status(&name, &parameters, &object))
-            .await?;
-        let key = ObjectKey {
-            namespace: namespace.into(),
-            name: name.into(),
+        let now = clock::now();
+        let status = status(policy, spec, &found, asked, now);
+        let policy = self.put_policy(policy, status).await?;
+        let more = self.prune(spec, &found, now).await?;
+        let wake = wake(now, spec, &found.state, &found.decision);
+        let look = match found.decision {
+            _ if more => LOOK_HELD,
+            Decision::Hold { .. } if *asked != Asked::Nothing => patience(&policy, now),
+            Decision::Hold { .. } | Decision::Act(_) => LOOK_HELD,
+            _ => LOOK,
         };
-        self.with_objects(|objects| {
-            objects.policies.insert(key, Arc::new(Policy::new(written)));
-        });
-        Ok(())
+        let at = wake.map_or(now.plus(look), |wake| wake.min(now.plus(look)));
+        let seconds = u64::try_from(at.since(now)).unwrap_or(0).max(1);
+        Ok(Some(Duration::from_secs(seconds)))
     }
 }
 
-fn held(reason: Reason) -> Decision {
+/// How long to wait before the target is read again: a quarter of the time that it has held the policy back.
+fn patience(policy: &Policy, now: Time) -> u32 {
+    let status = policy.object.status.as_ref();
+    let held = status.and_then(|status| get(&status.conditions, ALLOWED));
+    let since = held.map_or(0, |held| now.since(held.last_transition_time));
+    u32::try_from(since / 4)
+        .unwrap_or(0)
+        .clamp(LOOK_HELD, 2 * LOOK)
+}
+
+pub(super) fn hold(reason: Reason, message: String) -> Decision {
     Decision::Hold {
         reason,
-        message: reason.sentence().to_owned(),
+        message,
         until: None,
     }
 }
 
-fn unread(live: &Live) -> Decision {
-    match live {
-        Live::Unreadable(refusal) => Decision::Hold {
-            reason: Reason::Forbidden,
-            message: Reason::Forbidden.message(&refusal.message),
-            until: None,
-        },
-        Live::Gone | Live::Target(_) => held(Reason::TargetNotFound),
-    }
+fn held(reason: Reason) -> Decision {
+    hold(reason, reason.sentence().to_owned())
 }
 
-/// The status that tells what was found.
-fn status(policy: &Policy, spec: &PolicySpec, found: &Found, now: Time) -> RemediationPolicyStatus {
-    let mut status = policy.object.status.clone().unwrap_or_default();
-    write_state(&found.state, &mut status);
-    status.observed_generation = Some(spec.generation);
-    let records = found.around.records();
-    status.last_remediation_time = records.iter().map(|record| record.intent.time).max();
-    status.success_percent = found
-        .state
-        .statistics
-        .success_percent()
-        .and_then(|percent| i32::try_from(percent).ok());
-    let (allowed, until) = match &found.decision {
-        Decision::Hold {
-            reason,
-            message,
-            until,
-        } => (
-            (ConditionStatus::False, reason.as_str(), message.as_str()),
-            *until,
-        ),
-        Decision::Exhausted { message } => (
-            (
-                ConditionStatus::False,
-                Reason::RetryBudgetExhausted.as_str(),
-                message.as_str(),
-            ),
-            None,
-        ),
-        Decision::Idle { .. } | Decision::NeedFacts(_) | Decision::Act(_) => (
-            (
-                ConditionStatus::True,
-                "Allowed",
-                "nothing holds an action back",
-            ),
-            None,
-        ),
-    };
-    status.next_allowed_time = until;
-    let wrong = match &found.decision {
-        Decision::Hold {
-            reason:
-                reason @ (Reason::AmbiguousCheck
-                | Reason::DependencyCycle
-                | Reason::TargetConflict
-                | Reason::TargetNotFound),
-            ..
-        } => Some(*reason),
-        _ if found.around.status == CheckStatus::Gone => Some(Reason::CheckNotFound),
-        _ => None,
-    };
-    let accepted = match wrong {
-        Some(reason) => because(false, reason),
-        None => (
-            ConditionStatus::True,
-            "Accepted",
-            "the policy makes sense and what it names exists",
-        ),
-    };
-    let healthy = match found.around.status {
-        CheckStatus::Gone => (ConditionStatus::Unknown, Reason::CheckNotFound),
-        CheckStatus::NeverRun => (ConditionStatus::Unknown, Reason::NeverRun),
-        CheckStatus::Stale => (ConditionStatus::Unknown, Reason::Stale),
-        _ if found.state.failures > 0 => (
-            ConditionStatus::False,
-            match &found.decision {
-                Decision::Idle { reason } | Decision::Hold { reason, .. } => *reason,
-                _ => Reason::Verifying,
-            },
-        ),
-        _ => (ConditionStatus::True, Reason::Healthy),
-    };
-    let healthy = (healthy.0, healthy.1.as_str(), healthy.1.sentence());
-    let under_way = records.iter().find(|record| !record.finished());
-    let remediating = because(
-        under_way.is_some(),
-        under_way.map_or(Reason::Healthy, |record| record.status.reason),
-    );
-    let exhausted = found
-        .state
-        .incident
-        .as_ref()
-        .is_some_and(|incident| incident.exhausted);
-    let exhausted = if exhausted {
-        because(true, Reason::RetryBudgetExhausted)
-    } else {
-        (ConditionStatus::False, "NotExhausted", "steps are left")
-    };
-    for (name, value) in [
-        ("Accepted", accepted),
-        ("CheckHealthy", healthy),
-        ("RemediationAllowed", allowed),
-        ("Remediating", remediating),
-        ("EscalationExhausted", exhausted),
-    ] {
-        set(&mut status.conditions, name, value, spec.generation, now);
+fn unread(live: &Live) -> Decision {
+    match live {
+        Live::Unreadable(refusal) => {
+            let reason = if is_denial(refusal.code) {
+                Reason::Forbidden
+            } else {
+                Reason::Refused
+            };
+            hold(reason, reason.message(&refusal.message))
+        }
+        Live::Gone | Live::Target(_) => held(Reason::TargetNotFound),
     }
-    status
 }

@@ -1,19 +1,22 @@
 //! Drives a record to its end. What comes next is asked of the core each time; nothing is remembered here.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt as _;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::json;
 
+use super::kinds::Kind;
+use super::objects::belonging;
+use super::world::View;
 use super::{Failed, Leader, Workloads};
 use crate::clock;
 use crate::core::execution::{Live, Next, Standing, answered, need, next};
-use crate::core::{CheckStatus, ObjectKey, Reason, Record, RecordStatus, still_wanted};
+use crate::core::{
+    CheckStatus, Intent, ObjectKey, PolicySpec, PolicyState, Reason, Record, RecordStatus, Touched,
+    still_wanted,
+};
 use crate::crd::{REVERT_FINALIZER, Remediation, RemediationPolicy, record_status, state_view};
-
-use super::world::in_flight;
 
 /// How often a record is asked about in one go.
 const STEPS: usize = 8;
@@ -21,6 +24,7 @@ const STEPS: usize = 8;
 impl<W: Workloads> Leader<W> {
     /// Does what the record needs now. Returns after how long to look again.
     pub(super) async fn record(&self, key: &ObjectKey) -> Result<Option<Duration>, Failed> {
+        let mut known = self.handed_over(key);
         for _ in 0..STEPS {
             let Some(record) = self.with_objects(|objects| objects.records.get(key).cloned())
             else {
@@ -33,7 +37,7 @@ impl<W: Workloads> Leader<W> {
                 }
                 return Ok(None);
             }
-            match self.ask(&record).await? {
+            match self.ask(&record, known.take()).await? {
                 Next::Status(status) => self.put_status(&record, status).await?,
                 Next::Act(write) => {
                     let namespace = &record.name.namespace;
@@ -63,12 +67,17 @@ impl<W: Workloads> Leader<W> {
         Ok(Some(Duration::from_secs(1)))
     }
 
-    async fn ask(&self, record: &Record) -> Result<Next, Failed> {
+    async fn ask(&self, record: &Record, known: Option<Live>) -> Result<Next, Failed> {
         let intent = &record.intent;
         let namespace = &record.name.namespace;
         let target = (intent.target.kind, intent.target.name.as_str());
-        let live = self.workloads.facts(namespace, target, need(intent));
-        let live: Live = self.limited(live).await?;
+        let live: Live = match known {
+            Some(live) => live,
+            None => {
+                let live = self.workloads.facts(namespace, target, need(intent));
+                self.limited(live).await?
+            }
+        };
         let now = clock::now();
         let policy = self.with_objects(|objects| objects.policies.get(&intent.policy).cloned());
         let policy =
@@ -79,13 +88,21 @@ impl<W: Workloads> Leader<W> {
             None => !self.exists(record).await?,
         };
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
-        let (rank, limits) = self.rank(record);
+        let rank = self.with_objects(|objects| objects.records.rank(record));
+        let limits = self.shared.limits;
         let (wanted, runs, check) = match (&policy, spec) {
             (Some(policy), Some(spec)) => {
                 let meant = self.with_objects(|objects| objects.meant(spec.source, &spec.check));
-                let around = self.around(spec, meant.first(), now);
+                let around = self.around(&View {
+                    spec,
+                    check: meant.first(),
+                    limits,
+                    exactly: false,
+                    now,
+                });
                 let state = state_view(&policy.object);
-                let wanted = still_wanted(now, spec, &state, &around.world());
+                let wanted = backed(spec, &state, record)
+                    .and_then(|()| still_wanted(now, spec, &state, &around.world()));
                 (wanted, around.runs, around.status)
             }
             _ => (Err(Reason::InvalidPolicy), Vec::new(), CheckStatus::Gone),
@@ -113,35 +130,39 @@ impl<W: Workloads> Leader<W> {
         Ok(found.is_some_and(|found| found.uid().as_ref() == Some(&record.intent.policy_uid)))
     }
 
-    fn rank(&self, record: &Record) -> (u32, crate::core::Limits) {
-        let place = |record: &Record| (record.intent.time, record.name.clone());
-        let own = place(record);
-        let before = self.with_objects(|objects| {
-            let all = objects.records.values();
-            all.filter(|other| in_flight(other) && place(other) < own)
-                .count()
-        });
-        (u32::try_from(before).unwrap_or(u32::MAX), self.limits)
-    }
-
-    async fn put_status(&self, record: &Arc<Record>, status: RecordStatus) -> Result<(), Failed> {
-        let records: Api<Remediation> =
-            Api::namespaced(self.client.clone(), &record.name.namespace);
+    /// Writes the status, if the record is still what it was when it was looked at.
+    async fn put_status(&self, record: &Record, status: RecordStatus) -> Result<(), Failed> {
+        let (namespace, name) = (&record.name.namespace, &record.name.name);
+        let records: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), namespace, &Kind::Record.resource());
         let status = RecordStatus {
             term: self.term.0,
             ..status
         };
-        let mut object = self.limited(records.get(&record.name.name)).await?;
-        if object.resource_version().as_ref() != Some(&record.resource_version) {
-            self.put_record(&object)?;
-            return Ok(());
-        }
-        object.status = Some(record_status(&record.intent, &status));
+        let mut object = DynamicObject::new(name, &Kind::Record.resource()).within(namespace);
+        object.metadata.resource_version = Some(record.resource_version.clone());
+        object.metadata.uid = Some(record.uid.clone());
+        object.data = json!({"status": record_status(&record.intent, &status)});
         let parameters = PostParams::default();
         let written = self
-            .write(records.replace_status(&record.name.name, &parameters, &object))
-            .await?;
-        self.put_record(&written)
+            .write(records.replace_status(name, &parameters, &object))
+            .await;
+        match written {
+            Ok(written) => {
+                let written = parsed(&written)?;
+                self.tell_record(&record.status, &written);
+                self.put_record(written);
+                Ok(())
+            }
+            // Somebody else was faster, or an answer was lost: what is written counts.
+            Err(Failed::Request(kube::Error::Api(answer))) if answer.code == 409 => {
+                let records: Api<Remediation> = Api::namespaced(self.client.clone(), namespace);
+                let found = self.limited(records.get(name)).await?;
+                self.put_record(belonging(&found).map_err(Failed::Read)?);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn drop_finalizer(&self, record: &Record) -> Result<(), Failed> {
@@ -165,5 +186,44 @@ impl<W: Workloads> Leader<W> {
         self.write(records.patch(&record.name.name, &parameters, &Patch::Merge(patch)))
             .await
             .map(drop)
+    }
+}
+
+/// The record in an object, if it is one and the remediator has made it.
+pub(super) fn parsed(object: &DynamicObject) -> Result<Record, Failed> {
+    let value = serde_json::to_value(object).map_err(|error| Failed::Read(error.to_string()))?;
+    let object = serde_json::from_value(value).map_err(|error| Failed::Read(error.to_string()))?;
+    belonging(&object).map_err(Failed::Read)
+}
+
+/// Whether a record that is not begun is what its policy would still have done: the incident, the step and the mode are
+/// the policy's own. So nobody who may only write Remediations has anything done that no policy asks for, and an edit of
+/// the policy counts until the last moment.
+fn backed(spec: &PolicySpec, state: &PolicyState, record: &Record) -> Result<(), Reason> {
+    let Intent {
+        incident,
+        step,
+        mode,
+        action,
+        target,
+        ..
+    } = &record.intent;
+    if record.status.touched != Touched::No {
+        return Ok(());
+    }
+    let open = state.incident.as_ref();
+    if open.is_none_or(|open| open.id != incident.id) {
+        return Err(Reason::Recovered);
+    }
+    let step = usize::try_from(*step)
+        .ok()
+        .and_then(|step| spec.steps.get(step));
+    let asked = step.is_some_and(|step| step.action == *action)
+        && *mode == spec.mode
+        && (target.kind, target.name.as_str()) == (spec.target.0, &*spec.target.1);
+    if asked {
+        Ok(())
+    } else {
+        Err(Reason::PolicyChanged)
     }
 }

@@ -1,16 +1,23 @@
 //! A watch that never ends: it lists again when it has to, and waits longer and longer while it fails.
+//!
+//! Watches that end are begun again at [`Pace`]'s rate also when they end without an error: an API server, or a proxy
+//! before it, that closes each watch at once must not be asked hundreds of times a second.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures::StreamExt as _;
-use kube::api::{Api, DynamicObject};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event};
-use kube::{Client, ResourceExt as _};
+use futures::TryStreamExt as _;
+use kube::Client;
+use kube::api::{DynamicObject, ListParams, Resource as _, WatchEvent, WatchParams};
+use kube::core::Request;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::kinds::Kind;
+use super::pace::Pace;
+use crate::clock;
 use crate::core::ObjectKey;
 
 /// What a watch tells.
@@ -21,56 +28,275 @@ pub(super) enum Change {
     Deleted(ObjectKey),
     /// These are all there are.
     Complete(BTreeSet<ObjectKey>),
+    /// They may not be read, so that nothing is known of them.
+    Forbidden,
+    /// A list or watch failed.
+    Failed,
+}
+
+/// Objects of one kind: everywhere, or in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Source {
+    pub(super) kind: Kind,
+    pub(super) namespace: Option<Arc<str>>,
 }
 
 /// How many objects are read at once.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 250;
 
-/// Watches all objects of a kind, for ever.
-pub(super) async fn follow(client: Client, kind: Kind, mut tell: impl FnMut(Change)) {
-    let api: Api<DynamicObject> = Api::all_with(client, &kind.resource());
-    let settings = watcher::Config::default().page_size(PAGE);
-    let mut events = pin!(watcher::watcher(api, settings).default_backoff());
-    let mut listed = BTreeSet::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object)) => {
-                let key = key(&object);
-                listed.insert(key.clone());
-                apply(kind, key, &object, &mut tell);
-            }
-            Ok(Event::InitDone) => tell(Change::Complete(std::mem::take(&mut listed))),
-            Ok(Event::Apply(object)) => apply(kind, key(&object), &object, &mut tell),
-            Ok(Event::Delete(object)) => tell(Change::Deleted(key(&object))),
-            // A kind of check that is not installed has no objects. Of our own kinds that is never believed: an API
-            // server that has just started knows none for a while.
-            Err(error) if kind.may_be_missing() && is_missing(&error) => {
-                tell(Change::Complete(BTreeSet::new()));
-            }
-            Err(error) => tracing::warn!(kind = kind.plural(), %error, "watch failed"),
+/// The longest that one page may take.
+const LIST: Duration = Duration::from_secs(30);
+
+/// How long a watch lasts before the API server ends it, in seconds, and how long we wait for that.
+const WATCH: u32 = 290;
+const WATCH_LATE: Duration = Duration::from_secs(300);
+
+/// An object without what nobody asks for, above all `managedFields`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Lean {
+    #[serde(rename = "apiVersion", default)]
+    api_version: Value,
+    #[serde(default)]
+    kind: Value,
+    metadata: Metadata,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    spec: Value,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    status: Value,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    resource_version: String,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    generation: Value,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    creation_timestamp: Value,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    deletion_timestamp: Value,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    owner_references: Value,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    finalizers: Value,
+}
+
+/// A page of a list. Its objects carry neither kind nor apiVersion where the list does.
+#[derive(Debug, Deserialize, Clone)]
+struct Page {
+    metadata: PageMetadata,
+    items: Vec<Lean>,
+}
+
+#[derive(Debug, Deserialize, Clone)]
+#[serde(rename_all = "camelCase")]
+struct PageMetadata {
+    #[serde(default)]
+    resource_version: String,
+    #[serde(rename = "continue", default)]
+    next: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("{0}")]
+    Kube(#[from] kube::Error),
+    #[error("{0}")]
+    Request(#[from] kube::core::request::Error),
+    #[error("no answer within {} s", LIST.as_secs())]
+    Timeout,
+}
+
+impl Broken {
+    fn code(&self) -> Option<u16> {
+        match self {
+            Broken::Kube(kube::Error::Api(status)) => Some(status.code),
+            _ => None,
         }
     }
 }
 
-fn apply(kind: Kind, key: ObjectKey, object: &DynamicObject, tell: &mut impl FnMut(Change)) {
-    match serde_json::to_value(object) {
-        Ok(value) => tell(Change::Applied(key, value)),
-        Err(error) => tracing::warn!(kind = kind.plural(), ?key, %error, "object left out"),
+/// How a watch ended.
+enum End {
+    /// As watches do; it is begun again where it ended.
+    Over,
+    /// It is not known any more what has changed.
+    TooOld,
+}
+
+/// Watches all objects of a kind, for ever.
+pub(super) async fn follow(client: Client, source: Source, tell: impl Fn(Change)) {
+    let watch = Watch {
+        path: path(&source),
+        client,
+        source,
+        tell,
+    };
+    let mut pace = Pace::new();
+    let mut known: Option<String> = None;
+    loop {
+        tokio::time::sleep(pace.begin(clock::instant(), chance())).await;
+        let from = match known.take() {
+            Some(from) => from,
+            None => match watch.list().await {
+                Ok(from) => from,
+                Err(error) => {
+                    pace.failed(clock::instant());
+                    watch.failed("list", &error);
+                    continue;
+                }
+            },
+        };
+        let mut at = from;
+        match watch.watch(&mut at).await {
+            Ok(End::Over) => {
+                pace.ended(clock::instant());
+                known = Some(at);
+            }
+            Ok(End::TooOld) => {
+                tracing::debug!(kind = watch.source.kind.plural(), "listed again");
+                pace.ended(clock::instant());
+            }
+            Err(error) => {
+                pace.failed(clock::instant());
+                watch.failed("watch", &error);
+                // What was refused may be another object's version, or a kind that is gone: then all is read anew.
+                if error.code().is_none_or(|code| code >= 429 && code != 500) {
+                    known = Some(at);
+                }
+            }
+        }
     }
 }
 
-fn key(object: &DynamicObject) -> ObjectKey {
+struct Watch<F> {
+    client: Client,
+    source: Source,
+    path: String,
+    tell: F,
+}
+
+impl<F: Fn(Change)> Watch<F> {
+    /// Reads all objects, in pages; returns from where to watch.
+    async fn list(&self) -> Result<String, Broken> {
+        let mut listed = BTreeSet::new();
+        let mut parameters = ListParams::default().limit(PAGE);
+        loop {
+            let request = Request::new(&self.path).list(&parameters)?;
+            let page = self.client.request::<Page>(request);
+            let page = tokio::time::timeout(LIST, page).await;
+            let page = page.map_err(|_| Broken::Timeout)??;
+            for object in page.items {
+                listed.insert(key(&object));
+                self.applied(object);
+            }
+            if page.metadata.next.is_empty() {
+                (self.tell)(Change::Complete(listed));
+                return Ok(page.metadata.resource_version);
+            }
+            parameters.continue_token = Some(page.metadata.next);
+        }
+    }
+
+    /// Tells what changes after `at`, which is moved on.
+    async fn watch(&self, at: &mut String) -> Result<End, Broken> {
+        let parameters = WatchParams::default().timeout(WATCH);
+        let request = Request::new(&self.path).watch(&parameters, at)?;
+        let events = self.client.request_events::<Lean>(request);
+        let events = tokio::time::timeout(LIST, events).await;
+        let mut events = pin!(events.map_err(|_| Broken::Timeout)??);
+        let until = clock::instant() + WATCH_LATE;
+        loop {
+            let Ok(event) = tokio::time::timeout_at(until.into(), events.try_next()).await else {
+                return Ok(End::Over);
+            };
+            let object = match event {
+                Ok(None) => return Ok(End::Over),
+                Ok(Some(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+                    at.clone_from(&object.metadata.resource_version);
+                    self.applied(object);
+                    continue;
+                }
+                Ok(Some(WatchEvent::Deleted(object))) => object,
+                Ok(Some(WatchEvent::Bookmark(bookmark))) => {
+                    *at = bookmark.metadata.resource_version;
+                    continue;
+                }
+                Ok(Some(WatchEvent::Error(status))) if status.code == 410 => {
+                    return Ok(End::TooOld);
+                }
+                Ok(Some(WatchEvent::Error(status))) => return Err(kube::Error::Api(status).into()),
+                Err(kube::Error::Api(status)) if status.code == 410 => return Ok(End::TooOld),
+                Err(kube::Error::SerdeError(error)) => {
+                    let kind = self.source.kind.plural();
+                    tracing::warn!(kind, %error, "a change that cannot be read was left out");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            at.clone_from(&object.metadata.resource_version);
+            (self.tell)(Change::Deleted(key(&object)));
+        }
+    }
+
+    fn applied(&self, object: Lean) {
+        let key = key(&object);
+        match self.value(object) {
+            Ok(value) => (self.tell)(Change::Applied(key, value)),
+            Err(error) => {
+                tracing::warn!(kind = self.source.kind.plural(), ?key, %error, "object left out");
+            }
+        }
+    }
+
+    fn value(&self, mut object: Lean) -> Result<Value, serde_json::Error> {
+        let resource = self.source.kind.resource();
+        object.api_version = resource.api_version.into();
+        object.kind = resource.kind.into();
+        serde_json::to_value(object)
+    }
+
+    fn failed(&self, verb: &str, error: &Broken) {
+        let kind = self.source.kind;
+        match error.code() {
+            // A kind of check that is not installed has no objects. Of our own kinds that is never believed: an API
+            // server that has just started knows none for a while.
+            Some(404) if kind.may_be_missing() => {
+                tracing::debug!(kind = kind.plural(), "not installed");
+                (self.tell)(Change::Complete(BTreeSet::new()));
+                return;
+            }
+            // Too old a version to watch from.
+            Some(410) => return,
+            Some(403) => (self.tell)(Change::Forbidden),
+            _ => {}
+        }
+        (self.tell)(Change::Failed);
+        let namespace = self.source.namespace.as_deref().unwrap_or("all namespaces");
+        tracing::warn!(verb, resource = kind.plural(), namespace, %error, "tried again later");
+    }
+}
+
+fn path(source: &Source) -> String {
+    DynamicObject::url_path(&source.kind.resource(), source.namespace.as_deref())
+}
+
+fn key(object: &Lean) -> ObjectKey {
     ObjectKey {
-        namespace: object.namespace().unwrap_or_default().into(),
-        name: object.name_any().into(),
+        namespace: object.metadata.namespace.as_str().into(),
+        name: object.metadata.name.as_str().into(),
     }
 }
 
-fn is_missing(error: &watcher::Error) -> bool {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
-        _ => false,
-    }
+/// From 0 to 1, different in each process and each time.
+fn chance() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let random = RandomState::new().hash_one(0_u8) >> 32;
+    f64::from(u32::try_from(random).unwrap_or_default()) / f64::from(u32::MAX)
 }

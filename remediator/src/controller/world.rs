@@ -1,37 +1,33 @@
 //! What around a policy matters to its decision, taken from the cache at one moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use kube::ResourceExt as _;
-
-use super::objects::{Objects, Policy, check_key};
+use super::objects::{Counts, Objects, Owner};
 use crate::core::depends::{Edges, upstreams};
 use crate::core::limits::storm;
 use crate::core::{
-    CheckKey, CheckKind, CheckStatus, Limits, Mode, ObjectKey, Phase, PolicySpec, Record, Run,
-    StormState, Time, Timing, Touched, Upstream, World, check_status,
+    CheckKey, CheckStatus, Limits, ObjectKey, PolicySpec, Record, Run, StormState, Time, Timing,
+    Upstream, Verdict, World,
 };
-
-/// An hour, for the limit of remediations in it.
-const HOUR: i64 = 3600;
 
 /// What [`World`] borrows from.
 pub(super) struct Surroundings {
-    records: Vec<Record>,
+    records: Arc<Vec<Record>>,
     upstreams: Vec<Upstream>,
     /// Settled runs of the check, the newest last.
     pub(super) runs: Vec<Run>,
     in_flight: u32,
     last_hour: u32,
-    mapped: u32,
-    failing: u32,
-    stale: u32,
-    storm: StormState,
+    pub(super) counts: Counts,
+    pub(super) storm: StormState,
     cycle: Option<Vec<CheckKey>>,
     rival: Option<ObjectKey>,
     limits: Limits,
     pub(super) status: CheckStatus,
     pub(super) timing: Timing,
+    /// From the check to the one that may be the cause of its failure.
+    pub(super) chain: Vec<CheckKey>,
 }
 
 impl Surroundings {
@@ -40,9 +36,9 @@ impl Surroundings {
             records: &self.records,
             in_flight: self.in_flight,
             last_hour: self.last_hour,
-            mapped: self.mapped,
-            failing: self.failing,
-            stale: self.stale,
+            mapped: self.counts.mapped,
+            failing: self.counts.failing,
+            stale: self.counts.stale,
             storm: self.storm,
             upstreams: &self.upstreams,
             cycle: self.cycle.clone(),
@@ -59,76 +55,78 @@ impl Surroundings {
     }
 }
 
-/// Looks around a policy. `check` is its check, if that is known.
+/// How a policy is looked at.
+pub(super) struct View<'a> {
+    pub(super) spec: &'a PolicySpec,
+    /// Its check, if that is known.
+    pub(super) check: Option<&'a CheckKey>,
+    pub(super) limits: Limits,
+    /// Whether the checks are counted now: what is counted once a second is good enough to hold back, not to act.
+    pub(super) exactly: bool,
+    pub(super) now: Time,
+}
+
+/// Looks around a policy.
 pub(super) fn around(
     objects: &mut Objects,
-    spec: &PolicySpec,
-    check: Option<&CheckKey>,
-    limits: Limits,
+    view: &View<'_>,
     storm_before: &mut StormState,
-    now: Time,
 ) -> Surroundings {
-    let records: Vec<Record> = objects
-        .records
-        .values()
-        .filter(|record| record.intent.policy_uid == spec.uid && record.intent.policy == spec.key)
-        .map(|record| Record::clone(record))
-        .collect();
-    let edges = edges(objects);
-    let depends_on: BTreeSet<CheckKey> = meant(objects, spec);
+    let View {
+        spec,
+        check,
+        limits,
+        exactly,
+        now,
+    } = *view;
+    let owner = Owner {
+        policy: spec.key.clone(),
+        uid: spec.uid.clone(),
+    };
+    let edges = objects.edges();
+    let depends_on = objects.depends_on(spec);
     let found = check
         .map(|check| upstreams(check, &depends_on, &edges))
         .unwrap_or_default();
-    let upstreams = found
+    let upstreams: Vec<Upstream> = found
         .checks
         .iter()
-        .map(|key| {
-            let found = objects.look(key, now);
-            Upstream {
-                key: key.clone(),
-                status: found.map_or(CheckStatus::Gone, |check| {
-                    check
-                        .snapshot
-                        .as_ref()
-                        .map_or(CheckStatus::Gone, |snapshot| {
-                            check_status(&check.state, snapshot.timing, now)
-                        })
-                }),
-                last: found.and_then(|check| check.runs.back().cloned()),
-                recovered: found.and_then(|check| check.recovered),
-            }
-        })
+        .map(|key| upstream(objects, key, now))
         .collect();
-    let own = check.and_then(|check| objects.look(check, now));
-    let runs = own.map(|check| check.runs.iter().cloned().collect());
-    let timing = own
-        .and_then(|check| check.snapshot.as_ref())
-        .map_or(UNKNOWN, |snapshot| snapshot.timing);
-    let status = own
-        .filter(|check| check.snapshot.is_some())
-        .map_or(CheckStatus::Gone, |check| {
-            check_status(&check.state, timing, now)
-        });
-    let (mapped, failing, stale) = count_checks(objects, now);
-    *storm_before = storm(*storm_before, failing, mapped, &limits, now);
+    let own = check.and_then(|check| objects.checks.look(check, now));
+    let (status, timing, runs) = own.map_or((CheckStatus::Gone, UNKNOWN, Vec::new()), |check| {
+        let runs = check.runs.iter().cloned().collect();
+        (check.status(now), check.snapshot.timing, runs)
+    });
+    let counts = objects.counts(now, exactly);
+    *storm_before = storm(*storm_before, counts.failing, counts.mapped, &limits, now);
+    let chain = check
+        .map(|check| chain(check, &depends_on, &edges, &upstreams))
+        .unwrap_or_default();
     Surroundings {
+        records: objects.records.of(&owner),
         upstreams,
-        runs: runs.unwrap_or_default(),
-        in_flight: sum(objects.records.values().filter(|record| in_flight(record))),
-        last_hour: sum(objects
-            .records
-            .values()
-            .filter(|record| in_last_hour(record, now))),
-        mapped,
-        failing,
-        stale,
+        runs,
+        in_flight: objects.records.count_in_flight(),
+        last_hour: objects.records.count_last_hour(now),
+        counts,
         storm: *storm_before,
         cycle: found.cycle,
-        rival: rival(objects, spec),
+        rival: objects.policies.rival(spec),
         limits,
         status,
         timing,
-        records,
+        chain,
+    }
+}
+
+fn upstream(objects: &mut Objects, key: &CheckKey, now: Time) -> Upstream {
+    let found = objects.checks.look(key, now);
+    Upstream {
+        key: key.clone(),
+        status: found.map_or(CheckStatus::Gone, |check| check.status(now)),
+        last: found.and_then(|check| check.runs.back().cloned()),
+        recovered: found.and_then(|check| check.recovered),
     }
 }
 
@@ -137,103 +135,139 @@ const UNKNOWN: Timing = Timing {
     timeout: 300,
 };
 
-fn sum<T>(of: impl Iterator<Item = T>) -> u32 {
-    u32::try_from(of.count()).unwrap_or(u32::MAX)
-}
-
-/// Whether a remediation uses up the limit of those at once.
-pub(super) fn in_flight(record: &Record) -> bool {
-    let acts = match record.intent.mode {
-        Mode::Enforce => true,
-        Mode::Manual => record.approved,
-        Mode::DryRun => false,
+/// The way from a check to the one most likely to be the cause: of those that do not pass, the one furthest up.
+fn chain(
+    check: &CheckKey,
+    depends_on: &BTreeSet<CheckKey>,
+    edges: &Edges,
+    upstreams: &[Upstream],
+) -> Vec<CheckKey> {
+    let passes = |upstream: &&Upstream| {
+        let last = upstream.last.as_ref().map(|run| run.verdict);
+        last == Some(Verdict::Passed)
+            && matches!(upstream.status, CheckStatus::Running | CheckStatus::Settled)
     };
-    acts && !record.finished() && record.status.phase != Phase::Blocked
-}
-
-fn in_last_hour(record: &Record, now: Time) -> bool {
-    now.since(record.intent.time) < HOUR
-        && (record.status.touched != Touched::No || in_flight(record))
-}
-
-/// The checks a policy depends on. One that does not exist is taken for v3's, so that it is seen to be missing.
-fn meant(objects: &Objects, spec: &PolicySpec) -> BTreeSet<CheckKey> {
-    let each = spec.depends_on.iter().flat_map(|(kind, key)| {
-        let meant = objects.meant(*kind, key);
-        if meant.is_empty() {
-            vec![check_key(CheckKind::HealthCheck, key)]
-        } else {
-            meant
-        }
-    });
-    each.collect()
-}
-
-fn edges(objects: &Objects) -> Edges {
-    let mut edges: Edges = BTreeMap::new();
-    for spec in specs(objects).filter(|spec| !spec.depends_on.is_empty()) {
-        for check in objects.meant(spec.source, &spec.check) {
-            edges.entry(check).or_default().extend(meant(objects, spec));
-        }
-    }
-    edges
-}
-
-fn specs(objects: &Objects) -> impl Iterator<Item = &PolicySpec> {
-    objects
-        .policies
-        .values()
-        .filter_map(|policy| policy.spec.as_ref().ok())
-}
-
-/// Checks that policies are triggered by: all, those that fail or are being remediated, and those that are stale.
-fn count_checks(objects: &Objects, now: Time) -> (u32, u32, u32) {
-    let mut checks: BTreeMap<CheckKey, bool> = BTreeMap::new();
-    let remediated: BTreeSet<&ObjectKey> = objects
-        .records
-        .values()
-        .filter(|record| in_flight(record))
-        .map(|record| &record.intent.policy)
+    let passing: BTreeSet<&CheckKey> = upstreams
+        .iter()
+        .filter(passes)
+        .map(|upstream| &upstream.key)
         .collect();
-    for spec in specs(objects) {
-        for check in objects.meant(spec.source, &spec.check) {
-            *checks.entry(check).or_default() |= remediated.contains(&spec.key);
+    let mut from: BTreeMap<&CheckKey, &CheckKey> = BTreeMap::new();
+    let mut waiting: VecDeque<&CheckKey> = VecDeque::new();
+    for next in depends_on {
+        from.insert(next, check);
+        waiting.push_back(next);
+    }
+    let mut cause = None;
+    while let Some(at) = waiting.pop_front() {
+        if !passing.contains(at) {
+            cause = Some(at);
+        }
+        for next in edges.get(at).into_iter().flatten() {
+            if next != check && !from.contains_key(next) {
+                from.insert(next, at);
+                waiting.push_back(next);
+            }
         }
     }
-    let known = || {
-        checks
-            .iter()
-            .map(|(key, remediated)| (objects.checks.get(key), *remediated))
-    };
-    let failing =
-        known().filter(|(check, remediated)| *remediated || check.is_some_and(|c| c.fails()));
-    let stale = known().filter(|(check, _)| {
-        check.is_some_and(|check| {
-            check.snapshot.as_ref().is_some_and(|snapshot| {
-                check_status(&check.state, snapshot.timing, now) == CheckStatus::Stale
-            })
-        })
-    });
-    (sum(checks.iter()), sum(failing), sum(stale))
+    let mut way: Vec<CheckKey> = Vec::new();
+    let mut at = cause;
+    while let Some(key) = at {
+        way.push(key.clone());
+        at = from.get(key).copied();
+    }
+    way.reverse();
+    way
 }
 
-/// The oldest other policy with the same target, if it is older.
-fn rival(objects: &Objects, spec: &PolicySpec) -> Option<ObjectKey> {
-    let age = |policy: &Policy| {
-        let created = policy.object.creation_timestamp().map(|time| time.0);
-        (created, policy.object.uid().unwrap_or_default())
-    };
-    let own = age(objects.policies.get(&spec.key)?);
-    objects
+/// The storm as the last leader has left it, told by what it wrote of its policies: who leads next must not begin in the
+/// middle of one as if all were calm.
+pub(super) fn inherited(objects: &Objects, limits: &Limits, now: Time) -> StormState {
+    use crate::core::Reason::{StormActive, StormCooldown};
+    let statuses = objects
         .policies
         .values()
-        .filter_map(|policy| Some((policy, policy.spec.as_ref().ok()?)))
-        .filter(|(_, other)| {
-            other.key != spec.key
-                && other.key.namespace == spec.key.namespace
-                && other.target == spec.target
-        })
-        .filter(|(policy, _)| age(policy) < own)
-        .map(|(_, other)| other.key.clone())
-        .next()
+        .filter_map(|policy| policy.object.status.as_ref());
+    let until = statuses.filter_map(|status| {
+        let held = status.conditions.iter();
+        let held = held
+            .filter(|condition| condition.type_ == "RemediationAllowed")
+            .map(|condition| condition.reason.as_str());
+        let reasons: Vec<&str> = held.collect();
+        if reasons.contains(&StormActive.as_str()) {
+            Some(now.plus(limits.storm_cooldown))
+        } else if reasons.contains(&StormCooldown.as_str()) {
+            status.next_allowed_time
+        } else {
+            None
+        }
+    });
+    match until.max() {
+        Some(until) if until > now => StormState::Cooling { until },
+        _ => StormState::Calm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::chain;
+    use crate::core::depends::Edges;
+    use crate::core::{
+        CheckKey, CheckKind, CheckStatus, Class, Run, RunId, Time, Upstream, Verdict,
+    };
+
+    fn key(name: &str) -> CheckKey {
+        CheckKey {
+            kind: CheckKind::HealthCheck,
+            namespace: "n".into(),
+            name: name.into(),
+        }
+    }
+
+    fn upstream(name: &str, verdict: Verdict) -> Upstream {
+        Upstream {
+            key: key(name),
+            status: CheckStatus::Settled,
+            last: Some(Run {
+                id: RunId(name.to_owned()),
+                started: None,
+                finished: Time::from_unix(1),
+                verdict,
+                errors: Vec::new(),
+            }),
+            recovered: None,
+        }
+    }
+
+    #[test]
+    fn the_chain_ends_at_the_failure_furthest_up() {
+        let mut edges = Edges::new();
+        for (from, to) in [("web", "api"), ("api", "db"), ("db", "disk"), ("db", "web")] {
+            edges.entry(key(from)).or_default().insert(key(to));
+        }
+        let direct: BTreeSet<CheckKey> = [key("api")].into();
+        let failed = Verdict::Failed(Class::Reported);
+        for (api, db, disk, expected) in [
+            (Verdict::Passed, Verdict::Passed, Verdict::Passed, vec![]),
+            (failed, Verdict::Passed, Verdict::Passed, vec!["web", "api"]),
+            (failed, failed, Verdict::Passed, vec!["web", "api", "db"]),
+            (
+                Verdict::Passed,
+                Verdict::Passed,
+                failed,
+                vec!["web", "api", "db", "disk"],
+            ),
+        ] {
+            let upstreams = [
+                upstream("api", api),
+                upstream("db", db),
+                upstream("disk", disk),
+            ];
+            let found = chain(&key("web"), &direct, &edges, &upstreams);
+            let names: Vec<&str> = found.iter().map(|key| &*key.name).collect();
+            assert_eq!(names, expected, "{api:?} {db:?} {disk:?}");
+        }
+    }
 }

@@ -219,7 +219,7 @@ pub fn incident_id(policy_uid: &str, check_uid: &str, first: &RunId) -> String {
 }
 
 /// FNV-1a, 64 bits: the same in every version and on every machine, which std's hashers do not promise.
-pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
+pub(crate) fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -14,6 +14,8 @@ pub enum Reason {
     // Nothing to do.
     /// The check passes.
     Healthy,
+    /// The check fails.
+    CheckFailing,
     /// Fewer failing runs in a row than the policy asks for.
     BelowThreshold,
     /// The check has not failed for as long as the policy asks for.
@@ -138,6 +140,8 @@ pub enum Reason {
     NoFreshRun,
     /// The policy was deleted.
     PolicyDeleted,
+    /// The policy asks for something else now.
+    PolicyChanged,
     /// The number of replicas was set back.
     Reverted,
     /// The number of replicas was not set back, because somebody else had changed it.
@@ -148,6 +152,7 @@ impl Reason {
     /// Every reason, in the order of their declaration.
     pub const ALL: &'static [Reason] = &[
         Reason::Healthy,
+        Reason::CheckFailing,
         Reason::BelowThreshold,
         Reason::NotLongEnough,
         Reason::NoSteps,
@@ -207,6 +212,7 @@ impl Reason {
         Reason::VerificationTimeout,
         Reason::NoFreshRun,
         Reason::PolicyDeleted,
+        Reason::PolicyChanged,
         Reason::Reverted,
         Reason::RevertAbandoned,
     ];
@@ -215,6 +221,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Healthy => "Healthy",
+            Reason::CheckFailing => "CheckFailing",
             Reason::BelowThreshold => "BelowThreshold",
             Reason::NotLongEnough => "NotLongEnough",
             Reason::NoSteps => "NoSteps",
@@ -274,6 +281,7 @@ impl Reason {
             Reason::VerificationTimeout => "VerificationTimeout",
             Reason::NoFreshRun => "NoFreshRun",
             Reason::PolicyDeleted => "PolicyDeleted",
+            Reason::PolicyChanged => "PolicyChanged",
             Reason::Reverted => "Reverted",
             Reason::RevertAbandoned => "RevertAbandoned",
         }
@@ -283,6 +291,7 @@ impl Reason {
     pub fn sentence(self) -> &'static str {
         match self {
             Reason::Healthy => "the check passes",
+            Reason::CheckFailing => "the check fails",
             Reason::BelowThreshold => "fewer failing runs in a row than the policy asks for",
             Reason::NotLongEnough => "the check has not failed for as long as the policy asks for",
             Reason::NoSteps => "the policy has no steps: it only tells",
@@ -352,6 +361,7 @@ impl Reason {
             Reason::VerificationTimeout => "the check did not pass in time after the remediation",
             Reason::NoFreshRun => "no run of the check began and ended after the remediation",
             Reason::PolicyDeleted => "the policy was deleted",
+            Reason::PolicyChanged => "the policy asks for something else now",
             Reason::Reverted => "the number of replicas was set back",
             Reason::RevertAbandoned => {
                 "the number of replicas was not set back, because somebody else had changed it"

@@ -136,7 +136,8 @@ async fn supervise(options: &Options) -> Result<ExitCode, Failed> {
         }
     }
     health.set(Stage::Running);
-    let (leadership, fence) = Leadership::seek(options, &connection, metrics.clone());
+    let identity = identity::unique(options.identity.as_deref());
+    let (leadership, fence) = Leadership::seek(options, &connection, &identity, metrics.clone());
     // Ended together when dropped.
     let mut parts = JoinSet::new();
     parts.spawn(follow(fence.clone(), metrics.clone()));
@@ -144,6 +145,7 @@ async fn supervise(options: &Options) -> Result<ExitCode, Failed> {
         connection.client,
         fence,
         options.clone(),
+        identity,
         metrics.clone(),
     ));
     tokio::select! {
@@ -202,15 +204,19 @@ struct Leadership {
 }
 
 impl Leadership {
-    fn seek(options: &Options, connection: &Connection, metrics: Metrics) -> (Leadership, Fence) {
+    fn seek(
+        options: &Options,
+        connection: &Connection,
+        identity: &str,
+        metrics: Metrics,
+    ) -> (Leadership, Fence) {
         let namespace = options.lease_namespace.as_ref();
         let namespace = namespace.unwrap_or(&connection.namespace).clone();
         let name = options.lease_name.clone();
-        let identity = identity::unique(options.identity.as_deref());
         tracing::info!(lease = %format_args!("{namespace}/{name}"), identity, "seeking the lease");
         let timings = Timings::of(options.lease_seconds);
         let client = connection.lease.clone();
-        let lease = Lease::new(client, &namespace, &name, &identity, timings);
+        let lease = Lease::new(client, &namespace, &name, identity, timings);
         let (keeper, fence) = Keeper::new();
         let (release, released) = oneshot::channel();
         let task = tokio::spawn(async move {

@@ -1,0 +1,216 @@
+//! One time of leadership.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use kube::api::{Api, DynamicObject, ListParams};
+use tokio::task::JoinSet;
+
+use super::objects::{Concerns, Objects};
+use super::pace::Bucket;
+use super::queue::Queue;
+use super::records::parsed;
+use super::shared::{Shared, keys};
+use super::watch::PAGE;
+use super::world::{self, Surroundings, View};
+use super::{Failed, Key, REQUEST, Workloads, lock};
+use crate::clock;
+use crate::core::execution::Live;
+use crate::core::{ObjectKey, Reason, Record, Time};
+use crate::fence::{Fence, Term};
+
+/// How many things are worked on at once.
+const WORKERS: usize = 8;
+
+/// The longest pause after failures, in seconds.
+const PAUSE: u64 = 60;
+
+/// How long what was read of a target is good enough for the first write.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Finished records that are deleted at once, and one each so often from then on.
+const PRUNED: u32 = 20;
+const PRUNE: Duration = Duration::from_secs(1);
+
+/// One time of leadership.
+pub(super) struct Leader<W> {
+    pub(super) client: Client,
+    pub(super) workloads: Arc<W>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) fence: Fence,
+    pub(super) term: Term,
+    pub(super) admission: tokio::sync::Mutex<()>,
+    pub(super) pruning: Mutex<Bucket>,
+    pub(super) alerts: Mutex<HashMap<Reason, Time>>,
+    failures: Mutex<HashMap<Key, u32>>,
+    handed_over: Mutex<HashMap<ObjectKey, (Live, Instant)>>,
+}
+
+impl<W: Workloads> Leader<W> {
+    pub(super) fn new(
+        client: Client,
+        workloads: Arc<W>,
+        shared: Arc<Shared>,
+        fence: Fence,
+        term: Term,
+    ) -> Leader<W> {
+        Leader {
+            client,
+            workloads,
+            shared,
+            fence,
+            term,
+            admission: tokio::sync::Mutex::default(),
+            pruning: Mutex::new(Bucket::new(PRUNED, PRUNE)),
+            alerts: Mutex::default(),
+            failures: Mutex::default(),
+            handed_over: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn lead(self: Arc<Leader<W>>) {
+        while !self.shared.complete() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let mut pause = Duration::from_millis(100);
+        while let Err(error) = self.catch_up().await {
+            tracing::warn!(%error, "the Remediations cannot be read");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(PAUSE));
+        }
+        let limits = self.shared.limits;
+        let storm = self.with_objects(|objects| world::inherited(objects, &limits, clock::now()));
+        *lock(&self.shared.storm) = storm;
+        let queue = self.shared.restart();
+        // Dropped with this future, and all that is under way with it.
+        let mut workers = JoinSet::new();
+        for _ in 0..WORKERS {
+            workers.spawn(self.clone().work(queue.clone()));
+        }
+        while workers.join_next().await.is_some() {}
+    }
+
+    /// Reads all records from the API server itself: the watch may not have told of the last leader's last one.
+    async fn catch_up(&self) -> Result<(), Failed> {
+        for source in self.shared.sources() {
+            if source.kind == super::kinds::Kind::Record {
+                let (client, kind) = (self.client.clone(), source.kind.resource());
+                let records = match &source.namespace {
+                    Some(namespace) => Api::namespaced_with(client, namespace, &kind),
+                    None => Api::all_with(client, &kind),
+                };
+                self.catch_up_with(&records).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn catch_up_with(&self, records: &Api<DynamicObject>) -> Result<(), Failed> {
+        let mut parameters = ListParams::default().limit(PAGE);
+        loop {
+            let page = self.limited(records.list(&parameters)).await?;
+            for object in &page {
+                // The watch says so of one that is none.
+                if let Ok(record) = parsed(object) {
+                    self.with_objects(|objects| objects.put_record(record));
+                }
+            }
+            match page.metadata.continue_ {
+                Some(next) if !next.is_empty() => parameters.continue_token = Some(next),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    async fn work(self: Arc<Leader<W>>, queue: Arc<Queue<Key>>) {
+        loop {
+            let key = queue.next().await;
+            let result = match &key {
+                Key::Policy(policy) => self.policy(policy).await,
+                Key::Record(record) => self.record(record).await,
+            };
+            let again = self.again(&key, result);
+            queue.done(&key);
+            if let Some(after) = again {
+                queue.add(key, clock::instant() + after);
+            }
+        }
+    }
+
+    /// After how long to look at `key` again.
+    fn again(&self, key: &Key, result: Result<Option<Duration>, Failed>) -> Option<Duration> {
+        let mut failures = lock(&self.failures);
+        match result {
+            Ok(again) => {
+                failures.remove(key);
+                again
+            }
+            Err(error) => {
+                let count = failures.entry(key.clone()).or_default();
+                *count = count.saturating_add(1);
+                let pause = 2_u64.saturating_pow(*count - 1).min(PAUSE);
+                match &error {
+                    // What was known is old. The watch, or the answer, tells of the new one.
+                    Failed::Request(kube::Error::Api(status)) if status.code == 409 => {
+                        tracing::debug!(?key, pause, "written by somebody else meanwhile");
+                    }
+                    _ => tracing::warn!(?key, %error, pause, "tried again later"),
+                }
+                Some(Duration::from_secs(pause))
+            }
+        }
+    }
+
+    pub(super) fn with_objects<T>(&self, look: impl FnOnce(&mut Objects) -> T) -> T {
+        self.shared.objects(look)
+    }
+
+    pub(super) fn around(&self, view: &View<'_>) -> Surroundings {
+        let mut storm = lock(&self.shared.storm);
+        self.with_objects(|objects| world::around(objects, view, &mut storm))
+    }
+
+    /// Takes a record as it was read or written, and has it and its policy looked at.
+    pub(super) fn put_record(&self, record: Record) {
+        let key = record.name.clone();
+        let due = self.with_objects(|objects| {
+            objects.put_record(record);
+            keys(objects, Concerns::Record(key))
+        });
+        let (queue, now) = (self.shared.queue(), clock::instant());
+        for key in due {
+            queue.add(key, now);
+        }
+    }
+
+    /// Leaves what was read of a record's target to who makes its first write.
+    pub(super) fn hand_over(&self, record: &ObjectKey, live: Live, at: Instant) {
+        lock(&self.handed_over).insert(record.clone(), (live, at));
+    }
+
+    /// What was left for this record, if it is fresh.
+    pub(super) fn handed_over(&self, record: &ObjectKey) -> Option<Live> {
+        let (live, at) = lock(&self.handed_over).remove(record)?;
+        (clock::instant().saturating_duration_since(at) < FRESH).then_some(live)
+    }
+
+    pub(super) async fn limited<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Failed> {
+        let answer = tokio::time::timeout(REQUEST, request).await;
+        Ok(answer.map_err(|_| Failed::Timeout)??)
+    }
+
+    /// A write: not made unless this process leads at this moment.
+    pub(super) async fn write<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Failed> {
+        self.fence.check(clock::instant())?;
+        self.limited(request).await
+    }
+}

@@ -1,0 +1,200 @@
+//! Checks: of those that no policy names, only that they exist.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::core::{
+    CheckKey, CheckKind, CheckState, CheckStatus, ObjectKey, Observation, Run, Snapshot, Time,
+    Timing, Verdict, check_status, observe,
+};
+
+/// Runs kept of each check.
+const RUNS: usize = 8;
+
+/// A check: its object, and what has been seen of it since this process began to watch.
+#[derive(Debug)]
+pub(in crate::controller) struct Check {
+    pub(in crate::controller) snapshot: Arc<Snapshot>,
+    pub(in crate::controller) state: CheckState,
+    pub(in crate::controller) runs: VecDeque<Run>,
+    pub(in crate::controller) recovered: Option<Time>,
+}
+
+impl Check {
+    /// A check that is seen for the first time. `known` is what was written down of it before this process began: so a
+    /// run that was under way then is not taken for one that has just begun.
+    pub(super) fn new(snapshot: Snapshot, known: CheckState, now: Time) -> Check {
+        let known_run = known.last.is_some();
+        let mut check = Check {
+            snapshot: Arc::new(snapshot),
+            state: known,
+            runs: VecDeque::new(),
+            recovered: None,
+        };
+        check.look(now);
+        if check.runs.is_empty() && known_run {
+            // The last run was told before; it is still the last run.
+            let (_, told) = observe(CheckState::default(), &check.snapshot, now);
+            check.tell(told);
+        }
+        check
+    }
+
+    pub(super) fn update(&mut self, snapshot: Snapshot, now: Time) {
+        if self.snapshot.uid != snapshot.uid {
+            *self = Check::new(snapshot, CheckState::default(), now);
+            return;
+        }
+        self.snapshot = Arc::new(snapshot);
+        self.look(now);
+    }
+
+    /// Looks at the object again: a result may have settled in the meantime.
+    pub(super) fn look(&mut self, now: Time) {
+        let (state, told) = observe(std::mem::take(&mut self.state), &self.snapshot, now);
+        self.state = state;
+        self.tell(told);
+    }
+
+    fn tell(&mut self, told: Vec<Observation>) {
+        for observation in told {
+            let (Observation::New(run) | Observation::Amended(run)) = observation;
+            let before = self.runs.back().map(|run| run.verdict);
+            if run.verdict == Verdict::Passed && matches!(before, Some(Verdict::Failed(_))) {
+                self.recovered = Some(run.finished);
+            }
+            self.runs.retain(|known| known.id != run.id);
+            self.runs.push_back(run);
+            if self.runs.len() > RUNS {
+                self.runs.pop_front();
+            }
+        }
+    }
+
+    /// Whether its last run failed.
+    pub(in crate::controller) fn fails(&self) -> bool {
+        let last = self.runs.back().map(|run| run.verdict);
+        matches!(last, Some(Verdict::Failed(_)))
+    }
+
+    pub(in crate::controller) fn status(&self, now: Time) -> CheckStatus {
+        check_status(&self.state, self.snapshot.timing, now)
+    }
+}
+
+/// What is known of a check that exists.
+#[derive(Debug)]
+pub(in crate::controller) enum Entry {
+    /// It was not read, as no policy named it when it was seen.
+    Unread,
+    /// It cannot be read, for this reason.
+    Malformed(String),
+    /// It was read.
+    Read(Box<Check>),
+}
+
+/// All checks.
+#[derive(Debug, Default)]
+pub(in crate::controller) struct Checks {
+    entries: BTreeMap<CheckKey, Entry>,
+    schedules: BTreeMap<ObjectKey, Timing>,
+}
+
+impl Checks {
+    pub(in crate::controller) fn get(&self, key: &CheckKey) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// The check, if it was read.
+    pub(in crate::controller) fn read(&self, key: &CheckKey) -> Option<&Check> {
+        match self.entries.get(key)? {
+            Entry::Read(check) => Some(check),
+            Entry::Unread | Entry::Malformed(_) => None,
+        }
+    }
+
+    /// The check, looked at now.
+    pub(in crate::controller) fn look(&mut self, key: &CheckKey, now: Time) -> Option<&Check> {
+        match self.entries.get_mut(key)? {
+            Entry::Read(check) => {
+                check.look(now);
+                Some(check)
+            }
+            Entry::Unread | Entry::Malformed(_) => None,
+        }
+    }
+
+    /// Takes a check as it was read. Whether it did not exist before.
+    pub(super) fn put(
+        &mut self,
+        snapshot: Snapshot,
+        known: impl FnOnce(&Snapshot) -> CheckState,
+        now: Time,
+    ) -> bool {
+        match self.entries.get_mut(&snapshot.key) {
+            Some(Entry::Read(check)) => {
+                check.update(snapshot, now);
+                false
+            }
+            before => {
+                let new = before.is_none();
+                let state = known(&snapshot);
+                let key = snapshot.key.clone();
+                let check = Box::new(Check::new(snapshot, state, now));
+                self.entries.insert(key, Entry::Read(check));
+                new
+            }
+        }
+    }
+
+    /// Only that it exists. Whether it did not before.
+    pub(super) fn put_unread(&mut self, key: CheckKey, entry: Entry) -> bool {
+        self.entries.insert(key, entry).is_none()
+    }
+
+    /// Forgets what a check that exists says.
+    pub(super) fn drop_body(&mut self, key: &CheckKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            *entry = Entry::Unread;
+        }
+    }
+
+    /// Whether there was such a check.
+    pub(super) fn remove(&mut self, key: &CheckKey) -> bool {
+        self.entries.remove(key).is_some()
+    }
+
+    pub(super) fn keys(&self, kind: CheckKind) -> impl Iterator<Item = &CheckKey> {
+        self.entries.keys().filter(move |key| key.kind == kind)
+    }
+
+    /// How often a check of v2 runs, if its KuberhealthyCheck says so.
+    pub(in crate::controller) fn schedule(&self, key: &ObjectKey) -> Option<Timing> {
+        self.schedules.get(key).copied()
+    }
+
+    pub(super) fn put_schedule(&mut self, key: &ObjectKey, timing: Timing) {
+        self.schedules.insert(key.clone(), timing);
+        let check = check_key(CheckKind::KuberhealthyState, key);
+        if let Some(Entry::Read(check)) = self.entries.get_mut(&check) {
+            Arc::make_mut(&mut check.snapshot).timing = timing;
+        }
+    }
+
+    pub(super) fn remove_schedule(&mut self, key: &ObjectKey) {
+        self.schedules.remove(key);
+    }
+
+    pub(super) fn schedules(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.schedules.keys()
+    }
+}
+
+/// The check of this kind and name.
+pub(in crate::controller) fn check_key(kind: CheckKind, key: &ObjectKey) -> CheckKey {
+    CheckKey {
+        kind,
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    }
+}

@@ -1,0 +1,370 @@
+//! What the watches have told: a cache, never the truth. Every write that follows from it carries a resourceVersion or
+//! a name that makes it fail if the cache was behind.
+
+mod checks;
+mod policies;
+mod read;
+mod records;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::kinds::Kind;
+use super::watch::{Change, Source};
+use crate::core::depends::Edges;
+use crate::core::{
+    CheckKey, CheckKind, CheckState, CheckStatus, ObjectKey, PolicySpec, Record, Snapshot, Time,
+    parse_snapshot,
+};
+use crate::crd::state_view;
+
+pub(super) use checks::{Check, Checks, Entry, check_key};
+pub(super) use policies::{Policies, Policy};
+pub(super) use read::belonging;
+pub(super) use records::{Owner, Records};
+
+/// All objects.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    pub(super) policies: Policies,
+    pub(super) records: Records,
+    pub(super) checks: Checks,
+    edges: Option<Arc<Edges>>,
+    counts: Option<(Time, Counts)>,
+    complete: BTreeSet<Source>,
+}
+
+/// Checks that policies are triggered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// All of them.
+    pub(super) mapped: u32,
+    /// Those that fail or are being remediated.
+    pub(super) failing: u32,
+    /// Those that are stale.
+    pub(super) stale: u32,
+}
+
+/// What a change concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Concerns {
+    Policy(ObjectKey),
+    Record(ObjectKey),
+    Check(ObjectKey),
+}
+
+impl Objects {
+    /// Whether this has been listed.
+    pub(super) fn listed(&self, source: &Source) -> bool {
+        self.complete.contains(source)
+    }
+
+    /// Takes in what a watch told, and says what it concerns.
+    pub(super) fn take(&mut self, source: &Source, change: Change, now: Time) -> Vec<Concerns> {
+        let kind = source.kind;
+        match change {
+            Change::Applied(key, value) => self.applied(kind, key, value, now),
+            Change::Deleted(key) => {
+                self.remove(kind, &key);
+                vec![concerns(kind, key)]
+            }
+            Change::Complete(all) => {
+                self.complete.insert(source.clone());
+                let here = |key: &ObjectKey| {
+                    let namespace = source.namespace.as_ref();
+                    namespace.is_none_or(|namespace| key.namespace == *namespace)
+                };
+                let gone: Vec<ObjectKey> = self
+                    .keys(kind)
+                    .into_iter()
+                    .filter(|key| here(key) && !all.contains(key))
+                    .collect();
+                gone.into_iter()
+                    .map(|key| {
+                        self.remove(kind, &key);
+                        concerns(kind, key)
+                    })
+                    .collect()
+            }
+            Change::Forbidden => {
+                // A line of Kuberhealthy that may not be read has no checks for us; our own kinds are needed.
+                if kind.is_kuberhealthys() {
+                    self.complete.insert(source.clone());
+                }
+                Vec::new()
+            }
+            Change::Failed => Vec::new(),
+        }
+    }
+
+    fn applied(&mut self, kind: Kind, key: ObjectKey, value: Value, now: Time) -> Vec<Concerns> {
+        match self.apply(kind, &key, value, now) {
+            Ok(true) => vec![concerns(kind, key)],
+            Ok(false) => Vec::new(),
+            Err(why) => {
+                let (namespace, name) = (&key.namespace, &key.name);
+                tracing::warn!(kind = kind.plural(), %namespace, %name, %why, "object left out");
+                vec![concerns(kind, key)]
+            }
+        }
+    }
+
+    /// Whether anything is new.
+    fn apply(
+        &mut self,
+        kind: Kind,
+        key: &ObjectKey,
+        value: Value,
+        now: Time,
+    ) -> Result<bool, String> {
+        match kind {
+            Kind::Policy => match read::policy(&value) {
+                Ok(object) => Ok(self.put_policy(key, Arc::new(Policy::new(object)))),
+                Err(why) => {
+                    let renamed = self.policies.put_malformed(key, &value, &why);
+                    self.renamed(renamed.unwrap_or_default());
+                    Err(why)
+                }
+            },
+            Kind::Record => match read::any(value).and_then(|object| belonging(&object)) {
+                Ok(record) => Ok(self.put_record(record)),
+                Err(why) => {
+                    self.records.remove(key);
+                    Err(why)
+                }
+            },
+            Kind::Check(line) => {
+                let check = check_key(line, key);
+                if !self.policies.name(key) {
+                    let new = self.checks.put_unread(check, Entry::Unread);
+                    self.existence(new);
+                    return Ok(false);
+                }
+                let timing = self.checks.schedule(key);
+                let timing = timing.filter(|_| line == CheckKind::KuberhealthyState);
+                match parse_snapshot(line, &value, timing) {
+                    Ok(snapshot) => self.put_check(snapshot, now),
+                    Err(error) => {
+                        let why = error.to_string();
+                        let malformed = Entry::Malformed(why.clone());
+                        let new = self.checks.put_unread(check, malformed);
+                        self.existence(new);
+                        return Err(why);
+                    }
+                }
+                Ok(true)
+            }
+            Kind::Schedule => {
+                let before = self.checks.schedule(key);
+                let timing = read::schedule(&value)?;
+                self.checks.put_schedule(key, timing);
+                Ok(before != Some(timing))
+            }
+        }
+    }
+
+    /// Takes a check as it was read.
+    pub(super) fn put_check(&mut self, snapshot: Snapshot, now: Time) {
+        let policies = &self.policies;
+        let known = |snapshot: &Snapshot| written_down(policies, snapshot);
+        let new = self.checks.put(snapshot, known, now);
+        self.existence(new);
+    }
+
+    /// Takes a policy that was read or written. Whether anything is new.
+    pub(super) fn put_policy(&mut self, key: &ObjectKey, policy: Arc<Policy>) -> bool {
+        let renamed = self.policies.put(key, policy);
+        let new = renamed.is_some();
+        self.renamed(renamed.unwrap_or_default());
+        new
+    }
+
+    /// Takes a record that was read or written. Whether anything is new.
+    pub(super) fn put_record(&mut self, record: Record) -> bool {
+        let known = self.records.get(&record.name);
+        let newer = known.is_none_or(|known| {
+            let number = |record: &Record| record.resource_version.parse::<u64>().ok();
+            known.uid != record.uid
+                || match (number(known), number(&record)) {
+                    (Some(known), Some(read)) => read > known,
+                    _ => known.resource_version != record.resource_version,
+                }
+        });
+        if newer {
+            self.records.insert(record);
+        }
+        newer
+    }
+
+    fn remove(&mut self, kind: Kind, key: &ObjectKey) {
+        match kind {
+            Kind::Policy => {
+                let renamed = self.policies.remove(key);
+                self.renamed(renamed.unwrap_or_default());
+            }
+            Kind::Record => self.records.remove(key),
+            Kind::Check(line) => {
+                let gone = self.checks.remove(&check_key(line, key));
+                self.existence(gone);
+            }
+            Kind::Schedule => self.checks.remove_schedule(key),
+        }
+    }
+
+    fn renamed(&mut self, renamed: policies::Renamed) {
+        for key in renamed.dropped {
+            for line in LINES {
+                self.checks.drop_body(&check_key(line, &key));
+            }
+        }
+        self.existence(renamed.edges);
+    }
+
+    /// Which check a reference means may have changed.
+    fn existence(&mut self, changed: bool) {
+        if changed {
+            self.edges = None;
+        }
+    }
+
+    fn keys(&self, kind: Kind) -> BTreeSet<ObjectKey> {
+        match kind {
+            Kind::Policy => self.policies.keys().cloned().collect(),
+            Kind::Record => self.records.keys().cloned().collect(),
+            Kind::Check(line) => self
+                .checks
+                .keys(line)
+                .map(|key| ObjectKey {
+                    namespace: key.namespace.clone(),
+                    name: key.name.clone(),
+                })
+                .collect(),
+            Kind::Schedule => self.checks.schedules().cloned().collect(),
+        }
+    }
+
+    /// The checks that a reference may mean: one if it names the kind, else those that exist.
+    pub(super) fn meant(&self, kind: Option<CheckKind>, key: &ObjectKey) -> Vec<CheckKey> {
+        match kind {
+            Some(kind) => vec![check_key(kind, key)],
+            None => LINES
+                .into_iter()
+                .map(|kind| check_key(kind, key))
+                .filter(|key| self.checks.get(key).is_some())
+                .collect(),
+        }
+    }
+
+    /// The checks a policy depends on. One that does not exist is taken for v3's, so that it is seen to be missing.
+    pub(super) fn depends_on(&self, spec: &PolicySpec) -> BTreeSet<CheckKey> {
+        let each = spec.depends_on.iter().flat_map(|(kind, key)| {
+            let meant = self.meant(*kind, key);
+            if meant.is_empty() {
+                vec![check_key(CheckKind::HealthCheck, key)]
+            } else {
+                meant
+            }
+        });
+        each.collect()
+    }
+
+    /// Checks a policy names that exist and have not been read.
+    pub(super) fn unread(&self, spec: &PolicySpec) -> Vec<CheckKey> {
+        let mut named: BTreeSet<CheckKey> = self.depends_on(spec);
+        named.extend(self.meant(spec.source, &spec.check));
+        named.retain(|key| matches!(self.checks.get(key), Some(Entry::Unread)));
+        named.into_iter().collect()
+    }
+
+    /// From each check to those that policies triggered by it depend on.
+    pub(super) fn edges(&mut self) -> Arc<Edges> {
+        if let Some(edges) = &self.edges {
+            return edges.clone();
+        }
+        let mut edges: Edges = BTreeMap::new();
+        for spec in self.policies.specs() {
+            if spec.depends_on.is_empty() {
+                continue;
+            }
+            for check in self.meant(spec.source, &spec.check) {
+                edges
+                    .entry(check)
+                    .or_default()
+                    .extend(self.depends_on(spec));
+            }
+        }
+        let edges = Arc::new(edges);
+        self.edges = Some(edges.clone());
+        edges
+    }
+
+    /// Counts the checks; anew if `exactly`, else at most once a second.
+    pub(super) fn counts(&mut self, now: Time, exactly: bool) -> Counts {
+        match self.counts {
+            Some((at, counts)) if at == now && !exactly => counts,
+            _ => {
+                let counts = self.count(now);
+                self.counts = Some((now, counts));
+                counts
+            }
+        }
+    }
+
+    fn count(&self, now: Time) -> Counts {
+        let remediated = self.records.remediated();
+        let mut counts = Counts::default();
+        for (check, policies) in self.policies.triggers() {
+            let mut meant: BTreeSet<CheckKey> = BTreeSet::new();
+            for spec in policies.iter().filter_map(|key| self.spec(key)) {
+                meant.extend(self.meant(spec.source, check));
+            }
+            let busy = policies.iter().any(|policy| remediated.contains(policy));
+            for key in meant {
+                let read = self.checks.read(&key);
+                let fails = busy || read.is_some_and(Check::fails);
+                let stale = read.is_some_and(|check| check.status(now) == CheckStatus::Stale);
+                counts.mapped = counts.mapped.saturating_add(1);
+                counts.failing = counts.failing.saturating_add(fails.into());
+                counts.stale = counts.stale.saturating_add(stale.into());
+            }
+        }
+        counts
+    }
+
+    fn spec(&self, policy: &ObjectKey) -> Option<&PolicySpec> {
+        self.policies.get(policy)?.spec.as_ref().ok()
+    }
+}
+
+/// Both lines of Kuberhealthy.
+const LINES: [CheckKind; 2] = [CheckKind::KuberhealthyState, CheckKind::HealthCheck];
+
+/// What a policy's status says of the check.
+fn written_down(policies: &Policies, snapshot: &Snapshot) -> CheckState {
+    let key = ObjectKey {
+        namespace: snapshot.key.namespace.clone(),
+        name: snapshot.key.name.clone(),
+    };
+    let policies = policies
+        .triggered_by(&key)
+        .filter_map(|key| policies.get(key));
+    policies
+        .filter(|policy| {
+            let status = policy.object.status.as_ref();
+            let check = status.and_then(|status| status.check.as_ref());
+            check.is_some_and(|check| check.uid == snapshot.uid)
+        })
+        .map(|policy| state_view(&policy.object).check)
+        .max_by_key(|state| state.last_activity)
+        .unwrap_or_default()
+}
+
+fn concerns(kind: Kind, key: ObjectKey) -> Concerns {
+    match kind {
+        Kind::Policy => Concerns::Policy(key),
+        Kind::Record => Concerns::Record(key),
+        Kind::Check(_) | Kind::Schedule => Concerns::Check(key),
+    }
+}

@@ -1,0 +1,272 @@
+//! Policies, by name, by the checks they name and by their targets.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use serde_json::Value;
+
+use crate::core::reason::bounded;
+use crate::core::{ObjectKey, PolicySpec, TargetKind};
+use crate::crd::{Invalid, RemediationPolicy, policy_view};
+
+/// A policy.
+#[derive(Debug)]
+pub(in crate::controller) struct Policy {
+    pub(in crate::controller) object: RemediationPolicy,
+    pub(in crate::controller) spec: Result<PolicySpec, Invalid>,
+}
+
+impl Policy {
+    pub(in crate::controller) fn new(mut object: RemediationPolicy) -> Policy {
+        object.metadata.managed_fields = None;
+        object.metadata.annotations = None;
+        Policy {
+            spec: policy_view(&object),
+            object,
+        }
+    }
+
+    /// When it was created, and its UID: the older one of two with one target goes first.
+    fn age(&self) -> Age {
+        let created = self.object.creation_timestamp();
+        let created = created.map_or(0, |time| time.0.as_second());
+        (created, self.object.uid().unwrap_or_default())
+    }
+
+    /// The checks it names: its own and those it depends on.
+    fn named(&self) -> BTreeSet<(Role, ObjectKey)> {
+        let Ok(spec) = &self.spec else {
+            return BTreeSet::new();
+        };
+        let upstream = spec.depends_on.iter();
+        let upstream = upstream.map(|(_, key)| (Role::Upstream, key.clone()));
+        upstream
+            .chain([(Role::Trigger, spec.check.clone())])
+            .collect()
+    }
+
+    fn target(&self) -> Option<Target> {
+        let spec = self.spec.as_ref().ok()?;
+        let (kind, name) = spec.target.clone();
+        Some((spec.key.namespace.clone(), kind, name))
+    }
+}
+
+type Age = (i64, String);
+type Target = (Arc<str>, TargetKind, Arc<str>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Role {
+    Trigger,
+    Upstream,
+}
+
+/// A policy that is not even one by its types: only an API server with another definition holds such an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::controller) struct Malformed {
+    pub(in crate::controller) why: String,
+    pub(in crate::controller) generation: i64,
+    pub(in crate::controller) resource_version: String,
+    /// What is said of it already.
+    pub(in crate::controller) told: bool,
+}
+
+/// All policies.
+#[derive(Debug, Default)]
+pub(in crate::controller) struct Policies {
+    all: BTreeMap<ObjectKey, Arc<Policy>>,
+    malformed: BTreeMap<ObjectKey, Malformed>,
+    named: HashMap<(Role, ObjectKey), BTreeSet<ObjectKey>>,
+    targets: HashMap<Target, BTreeSet<(Age, ObjectKey)>>,
+}
+
+/// What a change of policies means for the rest.
+#[derive(Debug, Default)]
+pub(super) struct Renamed {
+    /// Checks that no policy names any more.
+    pub(super) dropped: Vec<ObjectKey>,
+    /// Whether the dependencies between checks have changed.
+    pub(super) edges: bool,
+}
+
+impl Policies {
+    pub(in crate::controller) fn get(&self, key: &ObjectKey) -> Option<&Arc<Policy>> {
+        self.all.get(key)
+    }
+
+    pub(in crate::controller) fn malformed(&self, key: &ObjectKey) -> Option<&Malformed> {
+        self.malformed.get(key)
+    }
+
+    pub(in crate::controller) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.all.keys().chain(self.malformed.keys())
+    }
+
+    pub(in crate::controller) fn values(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.all.values()
+    }
+
+    /// All that can be used.
+    pub(in crate::controller) fn specs(&self) -> impl Iterator<Item = &PolicySpec> {
+        self.all
+            .values()
+            .filter_map(|policy| policy.spec.as_ref().ok())
+    }
+
+    /// Whether any policy names the check.
+    pub(in crate::controller) fn name(&self, check: &ObjectKey) -> bool {
+        [Role::Trigger, Role::Upstream]
+            .iter()
+            .any(|role| self.named.contains_key(&(*role, check.clone())))
+    }
+
+    /// Policies triggered by the check.
+    pub(in crate::controller) fn triggered_by(
+        &self,
+        check: &ObjectKey,
+    ) -> impl Iterator<Item = &ObjectKey> {
+        let named = self.named.get(&(Role::Trigger, check.clone()));
+        named.into_iter().flatten()
+    }
+
+    /// Policies that name the check as their own or as one they depend on.
+    pub(in crate::controller) fn of_check(&self, check: &ObjectKey) -> BTreeSet<ObjectKey> {
+        [Role::Trigger, Role::Upstream]
+            .iter()
+            .filter_map(|role| self.named.get(&(*role, check.clone())))
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Checks that trigger policies, with these.
+    pub(in crate::controller) fn triggers(
+        &self,
+    ) -> impl Iterator<Item = (&ObjectKey, &BTreeSet<ObjectKey>)> {
+        let triggers = self.named.iter();
+        triggers
+            .filter(|((role, _), _)| *role == Role::Trigger)
+            .map(|((_, check), policies)| (check, policies))
+    }
+
+    /// The oldest policy with the same target, if it is another and older one.
+    pub(in crate::controller) fn rival(&self, spec: &PolicySpec) -> Option<ObjectKey> {
+        let own = self.all.get(&spec.key)?;
+        let (_, oldest) = self.targets.get(&own.target()?)?.first()?;
+        (*oldest != spec.key).then(|| oldest.clone())
+    }
+
+    /// Takes a policy as it was read, unless what is known is newer. None: nothing is new.
+    pub(super) fn put(&mut self, key: &ObjectKey, policy: Arc<Policy>) -> Option<Renamed> {
+        let before = self.all.get(key);
+        if before.is_some_and(|before| !newer(&before.object, &policy.object)) {
+            return None;
+        }
+        self.malformed.remove(key);
+        let before = self.all.insert(key.clone(), policy.clone());
+        Some(self.index(key, before.as_deref(), Some(&policy)))
+    }
+
+    /// Takes a policy that cannot be read.
+    pub(super) fn put_malformed(
+        &mut self,
+        key: &ObjectKey,
+        object: &Value,
+        why: &str,
+    ) -> Option<Renamed> {
+        let metadata = &object["metadata"];
+        let generation = metadata["generation"].as_i64().unwrap_or_default();
+        let why = bounded(why, 512);
+        let conditions = object["status"]["conditions"].as_array();
+        let told = conditions.into_iter().flatten().any(|condition| {
+            condition["type"] == "Accepted"
+                && condition["message"] == why.as_str()
+                && condition["observedGeneration"] == generation
+        });
+        let malformed = Malformed {
+            why,
+            generation,
+            resource_version: metadata["resourceVersion"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            told,
+        };
+        self.malformed.insert(key.clone(), malformed);
+        let before = self.all.remove(key)?;
+        Some(self.index(key, Some(&before), None))
+    }
+
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<Renamed> {
+        self.malformed.remove(key);
+        let before = self.all.remove(key)?;
+        Some(self.index(key, Some(&before), None))
+    }
+
+    fn index(&mut self, key: &ObjectKey, old: Option<&Policy>, new: Option<&Policy>) -> Renamed {
+        let (was, is) = (old.map(Policy::named), new.map(Policy::named));
+        let (was, is) = (was.unwrap_or_default(), is.unwrap_or_default());
+        for name in is.difference(&was) {
+            self.named
+                .entry(name.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        let mut dropped = Vec::new();
+        for name in was.difference(&is) {
+            if let Some(policies) = self.named.get_mut(name) {
+                policies.remove(key);
+                if policies.is_empty() {
+                    self.named.remove(name);
+                    if !self.name(&name.1) {
+                        dropped.push(name.1.clone());
+                    }
+                }
+            }
+        }
+        self.index_target(key, old, new);
+        let depends = |policy: Option<&Policy>| {
+            let spec = policy.and_then(|policy| policy.spec.as_ref().ok());
+            spec.map(|spec| (spec.source, spec.check.clone(), spec.depends_on.clone()))
+                .filter(|(_, _, upstream)| !upstream.is_empty())
+        };
+        Renamed {
+            dropped,
+            edges: depends(old) != depends(new),
+        }
+    }
+
+    fn index_target(&mut self, key: &ObjectKey, old: Option<&Policy>, new: Option<&Policy>) {
+        let place = |policy: &Policy| Some((policy.target()?, (policy.age(), key.clone())));
+        let (was, is) = (old.and_then(place), new.and_then(place));
+        if was == is {
+            return;
+        }
+        if let Some((target, place)) = was
+            && let Some(places) = self.targets.get_mut(&target)
+        {
+            places.remove(&place);
+            if places.is_empty() {
+                self.targets.remove(&target);
+            }
+        }
+        if let Some((target, place)) = is {
+            self.targets.entry(target).or_default().insert(place);
+        }
+    }
+}
+
+/// Whether an object as it was read now is newer than what is known. Answers to writes overtake watches. Kubernetes
+/// promises since 1.35 that resourceVersions of one resource are numbers that grow, and no server did otherwise before;
+/// one that is no number is taken for newer.
+pub(super) fn newer<K: kube::Resource>(known: &K, read: &K) -> bool {
+    let number = |object: &K| object.resource_version()?.parse::<u64>().ok();
+    if known.uid() != read.uid() {
+        return true;
+    }
+    match (number(known), number(read)) {
+        (Some(known), Some(read)) => read > known,
+        _ => known.resource_version() != read.resource_version(),
+    }
+}

@@ -1,0 +1,142 @@
+//! Reads and writes of policies and checks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Api, DynamicObject, PostParams};
+use serde_json::json;
+
+use super::conditions::{Says, set};
+use super::kinds::Kind;
+use super::objects::Policy;
+use super::status::ACCEPTED;
+use super::{Failed, Leader, Workloads};
+use crate::clock;
+use crate::core::{CheckKey, CheckKind, ObjectKey, Reason, Snapshot, parse_snapshot};
+use crate::crd::{ConditionStatus, RemediationPolicy, RemediationPolicyStatus};
+
+impl<W: Workloads> Leader<W> {
+    /// The check as it is now; none if it does not exist; the API server's words if it may not be read.
+    pub(super) async fn read_check(
+        &self,
+        check: &CheckKey,
+    ) -> Result<Result<Option<Snapshot>, String>, Failed> {
+        let checks: Api<DynamicObject> = Api::namespaced_with(
+            self.client.clone(),
+            &check.namespace,
+            &Kind::Check(check.kind).resource(),
+        );
+        let read = match denied(self.limited(checks.get_opt(&check.name)).await)? {
+            Ok(Some(read)) => read,
+            Ok(None) => return Ok(Ok(None)),
+            Err(message) => return Ok(Err(message)),
+        };
+        let key = ObjectKey {
+            namespace: check.namespace.clone(),
+            name: check.name.clone(),
+        };
+        let timing = self.with_objects(|objects| objects.checks.schedule(&key));
+        let timing = timing.filter(|_| check.kind == CheckKind::KuberhealthyState);
+        let value = serde_json::to_value(&read).map_err(|error| Failed::Read(error.to_string()))?;
+        let snapshot = parse_snapshot(check.kind, &value, timing)
+            .map_err(|error| Failed::Read(error.to_string()))?;
+        Ok(Ok(Some(snapshot)))
+    }
+
+    /// The policy as it is now.
+    pub(super) async fn get_policy(&self, key: &ObjectKey) -> Result<Option<Arc<Policy>>, Failed> {
+        let policies: Api<RemediationPolicy> = Api::namespaced(self.client.clone(), &key.namespace);
+        let read = self.limited(policies.get_opt(&key.name)).await?;
+        Ok(read.map(|object| self.take_policy(key, object)))
+    }
+
+    /// Takes a policy that was read or written into the cache; returns it.
+    fn take_policy(&self, key: &ObjectKey, object: RemediationPolicy) -> Arc<Policy> {
+        let policy = Arc::new(Policy::new(object));
+        self.with_objects(|objects| objects.put_policy(key, policy.clone()));
+        policy
+    }
+
+    /// Writes the status if it is not what it was, and tells what has changed.
+    pub(super) async fn put_policy(
+        &self,
+        policy: &Arc<Policy>,
+        status: RemediationPolicyStatus,
+    ) -> Result<Arc<Policy>, Failed> {
+        let before = policy.object.status.as_ref();
+        if before == Some(&status) {
+            return Ok(policy.clone());
+        }
+        let mut object = policy.object.clone();
+        object.status = Some(status);
+        let namespace = object.metadata.namespace.clone().unwrap_or_default();
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let policies: Api<RemediationPolicy> = Api::namespaced(self.client.clone(), &namespace);
+        let parameters = PostParams::default();
+        let written = self
+            .write(policies.replace_status(&name, &parameters, &object))
+            .await?;
+        if let Some(after) = &object.status {
+            self.tell_policy(&object, before, after);
+        }
+        let key = ObjectKey {
+            namespace: namespace.into(),
+            name: name.into(),
+        };
+        Ok(self.take_policy(&key, written))
+    }
+
+    /// Says of a policy that is none by its types that it is not used. The object itself cannot be written back, so only
+    /// its conditions are.
+    pub(super) async fn malformed(&self, key: &ObjectKey) -> Result<Option<Duration>, Failed> {
+        let malformed = self.with_objects(|objects| objects.policies.malformed(key).cloned());
+        let Some(malformed) = malformed.filter(|malformed| !malformed.told) else {
+            return Ok(None);
+        };
+        let mut conditions = Vec::new();
+        let (generation, now) = (malformed.generation, clock::now());
+        let why = malformed.why.as_str();
+        let says = Says::new(
+            ConditionStatus::False,
+            Reason::InvalidPolicy.as_str(),
+            why.to_owned(),
+        );
+        set(&mut conditions, ACCEPTED, says, generation, now);
+        let resource = Kind::Policy.resource();
+        let mut object = DynamicObject::new(&key.name, &resource).within(&key.namespace);
+        object.metadata.resource_version = Some(malformed.resource_version);
+        object.data = json!({
+            "status": {"observedGeneration": generation, "conditions": conditions},
+        });
+        let policies: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &key.namespace, &resource);
+        let parameters = PostParams::default();
+        let written = self
+            .write(policies.replace_status(&key.name, &parameters, &object))
+            .await;
+        match written {
+            // A definition that the object itself does not meet: nothing can be said in it.
+            Err(Failed::Request(kube::Error::Api(status))) if status.code == 422 => {
+                let message = &status.message;
+                tracing::warn!(?key, %message, "the policy cannot be told that it is not used");
+                Ok(None)
+            }
+            other => other.map(|_| None),
+        }
+    }
+}
+
+/// Whether this HTTP status code says that something is not allowed.
+pub(super) fn is_denial(code: u16) -> bool {
+    matches!(code, 401 | 403)
+}
+
+/// A request that was denied is an answer, not a failure: it is not tried again and again, but told.
+pub(super) fn denied<T>(result: Result<T, Failed>) -> Result<Result<T, String>, Failed> {
+    match result {
+        Err(Failed::Request(kube::Error::Api(status))) if is_denial(status.code) => {
+            Ok(Err(status.message))
+        }
+        other => other.map(Ok),
+    }
+}

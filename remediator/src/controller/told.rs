@@ -1,0 +1,299 @@
+//! What is worth telling: what has changed from one status to the next. Pure.
+
+use super::conditions::{get, why_not};
+use super::status::{ACCEPTED, ALLOWED, HEALTHY};
+use crate::core::{Phase, Reason, Record, RecordStatus};
+use crate::crd::RemediationPolicyStatus;
+use crate::events::Severity;
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) reason: Reason,
+    pub(super) severity: Severity,
+    pub(super) note: String,
+    /// Names the transition among all of the policy with this reason: told twice it is still one.
+    pub(super) transition: String,
+    /// Whether it is of interest to who looks at the workload.
+    pub(super) target: bool,
+}
+
+/// Why the policy is held back from now on, if that is new.
+pub(super) fn held(
+    before: Option<&RemediationPolicyStatus>,
+    after: &RemediationPolicyStatus,
+) -> Option<Reason> {
+    let reason = why_not(&after.conditions, ALLOWED)?;
+    let known = before.and_then(|status| why_not(&status.conditions, ALLOWED));
+    (known != Some(reason) && !own(reason)).then_some(reason)
+}
+
+/// A remediation of its own that is under way holds a policy back, which is as it should be.
+fn own(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Intended | Reason::Applied | Reason::Verifying
+    )
+}
+
+/// What a policy's new status tells.
+pub(super) fn of_policy(
+    before: Option<&RemediationPolicyStatus>,
+    after: &RemediationPolicyStatus,
+) -> Vec<Told> {
+    let mut told = Vec::new();
+    let empty = RemediationPolicyStatus::default();
+    let before = before.unwrap_or(&empty);
+    let (was, is) = (before.incident.as_ref(), after.incident.as_ref());
+    let message = |condition: &str| {
+        let condition = get(&after.conditions, condition);
+        condition.map_or_else(String::new, |condition| condition.message.clone())
+    };
+    if let Some(incident) = is {
+        let transition = format!("{}-{}", incident.id, incident.joined);
+        let open = incident.recovered_time.is_none();
+        let same = was.filter(|was| was.id == incident.id);
+        let was_open = same.is_some_and(|was| was.recovered_time.is_none());
+        if open && !was_open {
+            let errors = incident.errors.first();
+            told.push(Told {
+                reason: Reason::CheckFailing,
+                severity: Severity::Warning,
+                note: errors.map_or_else(
+                    || Reason::CheckFailing.sentence().to_owned(),
+                    |error| Reason::CheckFailing.message(error),
+                ),
+                transition: transition.clone(),
+                target: false,
+            });
+        }
+        if !open && was_open {
+            told.push(plain(
+                Reason::Recovered,
+                Severity::Normal,
+                transition.clone(),
+            ));
+        }
+        if incident.exhausted && !same.is_some_and(|was| was.exhausted) {
+            let reason = Reason::RetryBudgetExhausted;
+            told.push(plain(reason, Severity::Warning, transition));
+        }
+    }
+    let stale = |status: &RemediationPolicyStatus| {
+        get(&status.conditions, HEALTHY)
+            .is_some_and(|condition| condition.reason == Reason::Stale.as_str())
+    };
+    if stale(after) && !stale(before) {
+        let since = get(&after.conditions, HEALTHY).map(|condition| condition.last_transition_time);
+        let transition = since.map_or_else(String::new, |since| since.to_string());
+        told.push(plain(Reason::Stale, Severity::Warning, transition));
+    }
+    let incident = is.map_or("", |incident| incident.id.as_str());
+    let generation = after.observed_generation.unwrap_or_default();
+    if let Some(reason) = held(Some(before), after)
+        && !told_otherwise(reason)
+    {
+        told.push(Told {
+            reason,
+            severity: severity(reason),
+            note: message(ALLOWED),
+            transition: format!("held-{incident}-{generation}"),
+            target: true,
+        });
+    }
+    if let Some(reason) = why_not(&after.conditions, ACCEPTED)
+        && why_not(&before.conditions, ACCEPTED) != Some(reason)
+        && why_not(&after.conditions, ALLOWED) != Some(reason)
+    {
+        told.push(Told {
+            reason,
+            severity: Severity::Warning,
+            note: message(ACCEPTED),
+            transition: format!("refused-{generation}"),
+            target: false,
+        });
+    }
+    told
+}
+
+/// Told when it begins, by who sees that; for all policies at once or for the record.
+fn told_otherwise(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::StormActive
+            | Reason::StormCooldown
+            | Reason::SourceStale
+            | Reason::Stale
+            | Reason::DryRun
+            | Reason::DisruptionBudget
+            | Reason::RetryBudgetExhausted
+    )
+}
+
+fn plain(reason: Reason, severity: Severity, transition: String) -> Told {
+    Told {
+        reason,
+        severity,
+        note: reason.sentence().to_owned(),
+        transition,
+        target: false,
+    }
+}
+
+/// What a record's new status tells.
+pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> {
+    let (status, intent) = (&record.status, &record.intent);
+    let reverted = |status: &RecordStatus| status.revert.as_ref().and_then(|revert| revert.end);
+    let reason = match (reverted(before), reverted(status)) {
+        (None, Some(end)) => end,
+        _ if before.phase == status.phase && before.completed == status.completed => return None,
+        _ if status.phase == Phase::Verifying && status.completed.is_none() => return None,
+        _ => status.reason,
+    };
+    let action = intent.action.name().as_str();
+    let message = if status.message.is_empty() || reverted(status) == Some(reason) {
+        reason.sentence()
+    } else {
+        status.message.as_str()
+    };
+    Some(Told {
+        reason,
+        severity: match (status.phase, status.reason) {
+            (Phase::Failed | Phase::Blocked, _) => Severity::Warning,
+            (Phase::Inconclusive, Reason::Recovered | Reason::PolicyDeleted) => Severity::Normal,
+            (Phase::Inconclusive, _) => Severity::Warning,
+            _ => Severity::Normal,
+        },
+        note: format!("{action}, attempt {}: {message}", intent.attempt),
+        transition: format!("{}-{}", intent.incident.id, intent.attempt),
+        target: true,
+    })
+}
+
+fn severity(reason: Reason) -> Severity {
+    match reason {
+        Reason::NotLongEnough
+        | Reason::Paused
+        | Reason::GloballyPaused
+        | Reason::OutsideWindow
+        | Reason::Cooldown
+        | Reason::AwaitingApproval
+        | Reason::AwaitingNewRun
+        | Reason::TooManyInFlight
+        | Reason::Inconclusive
+        | Reason::NeverRun
+        | Reason::UpstreamGrace
+        | Reason::RolloutInProgress => Severity::Normal,
+        _ => Severity::Warning,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conditions::{Says, set};
+    use super::super::status::ALLOWED;
+    use super::{held, of_policy};
+    use crate::core::{Incident, PolicyState, Reason, RunId, Time};
+    use crate::crd::{RemediationPolicyStatus, write_state};
+
+    fn status(incident: Option<(bool, u32, bool)>, why: Option<Reason>) -> RemediationPolicyStatus {
+        let at = Time::from_unix(1);
+        let incident = incident.map(|(over, joined, exhausted)| Incident {
+            id: "0123456789".to_owned(),
+            opened: at,
+            first_run: RunId("a".to_owned()),
+            failing_run: RunId("a".to_owned()),
+            failing_started: None,
+            errors: vec!["broken".to_owned()],
+            recovered: over.then_some(at),
+            exhausted,
+            joined,
+            upstream_recovered: None,
+        });
+        let state = PolicyState {
+            incident,
+            ..PolicyState::default()
+        };
+        let mut status = RemediationPolicyStatus::default();
+        write_state(&state, &mut status);
+        let says = Says::because(why.is_none(), why.unwrap_or(Reason::Healthy));
+        set(&mut status.conditions, ALLOWED, says, 1, at);
+        status
+    }
+
+    #[test]
+    fn transitions_are_told_and_states_are_not() {
+        let open = Some((false, 0, false));
+        let healthy = status(None, None);
+        for (before, after, expected) in [
+            (
+                status(None, None),
+                status(open, None),
+                vec!["CheckFailing 0123456789-0"],
+            ),
+            (status(open, None), status(open, None), vec![]),
+            (
+                status(open, None),
+                status(open, Some(Reason::Cooldown)),
+                vec!["Cooldown held-0123456789-0"],
+            ),
+            (
+                status(open, Some(Reason::Cooldown)),
+                status(open, Some(Reason::Cooldown)),
+                vec![],
+            ),
+            (
+                status(open, None),
+                status(open, Some(Reason::Verifying)),
+                vec![],
+            ),
+            (
+                status(open, None),
+                status(open, Some(Reason::StormActive)),
+                vec![],
+            ),
+            (
+                status(open, None),
+                status(Some((true, 0, false)), None),
+                vec!["Recovered 0123456789-0"],
+            ),
+            (
+                status(Some((true, 0, false)), None),
+                status(Some((false, 1, false)), None),
+                vec!["CheckFailing 0123456789-1"],
+            ),
+            (
+                status(open, None),
+                status(Some((false, 0, true)), Some(Reason::RetryBudgetExhausted)),
+                vec!["RetryBudgetExhausted 0123456789-0"],
+            ),
+            (status(Some((true, 0, false)), None), healthy, vec![]),
+        ] {
+            let told = of_policy(Some(&before), &after);
+            let told: Vec<String> = told
+                .iter()
+                .map(|told| format!("{} {}", told.reason, told.transition))
+                .collect();
+            assert_eq!(told, expected, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_hold_is_counted_when_it_or_its_reason_begins() {
+        let open = Some((false, 0, false));
+        let of = |why| status(open, why);
+        for (before, after, expected) in [
+            (None, Some(Reason::Cooldown), Some(Reason::Cooldown)),
+            (Some(Reason::Cooldown), Some(Reason::Cooldown), None),
+            (
+                Some(Reason::Cooldown),
+                Some(Reason::StormActive),
+                Some(Reason::StormActive),
+            ),
+            (Some(Reason::Cooldown), None, None),
+            (None, Some(Reason::Applied), None),
+        ] {
+            assert_eq!(held(Some(&of(before)), &of(after)), expected);
+        }
+    }
+}

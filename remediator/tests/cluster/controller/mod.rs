@@ -1,0 +1,11 @@
+//! The controller on the sandbox's API server.
+
+mod events;
+mod history;
+mod hostile;
+mod limits;
+mod permissions;
+mod remediation;
+mod robust;
+mod status;
+mod support;
