@@ -176,7 +176,15 @@ impl Objects {
     pub(super) fn put_record(&mut self, object: &Remediation) -> Result<ObjectKey, String> {
         let record = record_view(object).map_err(|invalid| invalid.to_string())?;
         let key = record.name.clone();
-        self.records.insert(key.clone(), Arc::new(record));
+        // A watch may be behind what was written meanwhile: what is known of a record never becomes older.
+        let version = |record: &Record| record.resource_version.parse::<u64>().ok();
+        let older = self
+            .records
+            .get(&key)
+            .is_some_and(|known| known.uid == record.uid && version(&record) < version(known));
+        if !older {
+            self.records.insert(key.clone(), Arc::new(record));
+        }
         Ok(key)
     }
 

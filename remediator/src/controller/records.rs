@@ -9,11 +9,9 @@ use serde_json::json;
 
 use super::{Failed, Leader, Workloads};
 use crate::clock;
-use crate::core::execution::{Live, Next, Standing, answered, need, next};
+use crate::core::execution::{Live, Next, Standing, answered, begun, need, next, rank};
 use crate::core::{CheckStatus, ObjectKey, Reason, Record, RecordStatus, still_wanted};
 use crate::crd::{REVERT_FINALIZER, Remediation, RemediationPolicy, record_status, state_view};
-
-use super::world::in_flight;
 
 /// How often a record is asked about in one go.
 const STEPS: usize = 8;
@@ -33,6 +31,11 @@ impl<W: Workloads> Leader<W> {
                 }
                 return Ok(None);
             }
+            // Alone, so that two records never take the last place at once.
+            let _alone = match begun(&record) || record.finished() {
+                true => None,
+                false => Some(self.admission.lock().await),
+            };
             match self.ask(&record).await? {
                 Next::Status(status) => self.put_status(&record, status).await?,
                 Next::Act(write) => {
@@ -96,6 +99,7 @@ impl<W: Workloads> Leader<W> {
             &live,
             &Standing {
                 rank,
+                term: self.term.0,
                 limits,
                 wanted,
                 runs: &runs,
@@ -114,14 +118,11 @@ impl<W: Workloads> Leader<W> {
     }
 
     fn rank(&self, record: &Record) -> (u32, crate::core::Limits) {
-        let place = |record: &Record| (record.intent.time, record.name.clone());
-        let own = place(record);
         let before = self.with_objects(|objects| {
-            let all = objects.records.values();
-            all.filter(|other| in_flight(other) && place(other) < own)
-                .count()
+            let all = objects.records.values().map(|other| other.as_ref());
+            rank(record, all, self.term.0)
         });
-        (u32::try_from(before).unwrap_or(u32::MAX), self.limits)
+        (before, self.limits)
     }
 
     async fn put_status(&self, record: &Arc<Record>, status: RecordStatus) -> Result<(), Failed> {

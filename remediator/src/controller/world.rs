@@ -6,10 +6,11 @@ use kube::ResourceExt as _;
 
 use super::objects::{Objects, Policy, check_key};
 use crate::core::depends::{Edges, upstreams};
+use crate::core::execution::in_flight;
 use crate::core::limits::storm;
 use crate::core::{
-    CheckKey, CheckKind, CheckStatus, Limits, Mode, ObjectKey, Phase, PolicySpec, Record, Run,
-    StormState, Time, Timing, Touched, Upstream, World, check_status,
+    CheckKey, CheckKind, CheckStatus, Limits, ObjectKey, PolicySpec, Record, Run, StormState, Time,
+    Timing, Touched, Upstream, World, check_status,
 };
 
 /// An hour, for the limit of remediations in it.
@@ -139,16 +140,6 @@ const UNKNOWN: Timing = Timing {
 
 fn sum<T>(of: impl Iterator<Item = T>) -> u32 {
     u32::try_from(of.count()).unwrap_or(u32::MAX)
-}
-
-/// Whether a remediation uses up the limit of those at once.
-pub(super) fn in_flight(record: &Record) -> bool {
-    let acts = match record.intent.mode {
-        Mode::Enforce => true,
-        Mode::Manual => record.approved,
-        Mode::DryRun => false,
-    };
-    acts && !record.finished() && record.status.phase != Phase::Blocked
 }
 
 fn in_last_hour(record: &Record, now: Time) -> bool {

@@ -557,7 +557,8 @@ fn the_intent_says_it_all() {
         Verify {
             seconds: 600 + 300 + 60,
             success_threshold: 1,
-            failure_threshold: 3
+            failure_threshold: 3,
+            count_timeouts: false,
         }
     );
     let first = Incident0 {
@@ -591,6 +592,18 @@ fn what_touched_nothing_uses_up_no_try() {
         assert_eq!((case.act().attempt, case.act().step), (attempt, 0));
         let record = case.record(attempt, &format!("old{attempt}"), Touched::No, ago(1000));
         case.records.push(record);
+    }
+}
+
+#[test]
+fn what_a_disruption_budget_refused_is_not_escalated() {
+    let mut case = Case::new();
+    case.spec.steps.push(step(Action::RolloutRestart));
+    for (attempt, touched) in [(1, Touched::No), (2, Touched::Maybe)] {
+        let mut record = case.record(attempt, &format!("old{attempt}"), touched, ago(1000));
+        record.status.phase = Phase::Blocked;
+        case.records.push(record);
+        assert_eq!((case.act().attempt, case.act().step), (attempt + 1, 0));
     }
 }
 
