@@ -64,6 +64,11 @@ impl Check {
         }
     }
 
+    /// When the run under way was first seen, if that was seen.
+    pub(super) fn started(&self) -> Option<(String, Time)> {
+        self.state.started.clone()
+    }
+
     /// Whether its last run failed.
     pub(super) fn fails(&self) -> bool {
         let last = self.runs.back().map(|run| run.verdict);

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::core::execution::Live;
 use crate::core::{
     CheckKey, CheckKind, CheckStatus, Decision, Intent, ObjectKey, PolicySpec, PolicyState, Reason,
-    Snapshot, Time, advance, count, decide, observe, parse_snapshot, wake,
+    Snapshot, Time, advance, count, decide, parse_snapshot, resume, upstreams_recovered, wake,
 };
 use crate::crd::{
     ConditionStatus, Remediation, RemediationPolicy, RemediationPolicyStatus, remediation,
@@ -115,9 +115,12 @@ impl<W: Workloads> Leader<W> {
         let around = self.around(spec, check, now);
         let mut state = state_view(object);
         if let Some(snapshot) = snapshot {
-            let (seen, told) = observe(std::mem::take(&mut state.check), snapshot, now);
+            let started = self.with_objects(|objects| objects.checks.get(&snapshot.key)?.started());
+            let known = std::mem::take(&mut state.check);
+            let (seen, told) = resume(known, snapshot, started.as_ref(), now);
             state.check = seen;
             state = advance(state, spec, snapshot.timing, &told, now);
+            state = upstreams_recovered(state, spec, around.world().upstreams);
         }
         state.statistics = count(std::mem::take(&mut state.statistics), around.records());
         let decision = decide(now, spec, &state, &around.world(), facts);

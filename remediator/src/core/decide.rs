@@ -1,5 +1,6 @@
 //! What is to be done for a policy now.
 
+use super::depends::grace;
 use super::guards::{Guard, Question, Rules, ask_target, hold};
 use super::target::{choose, reported_pods};
 use super::{
@@ -61,7 +62,13 @@ pub fn still_wanted(
         Guard::Upstream,
     ];
     if state.failures == 0 {
-        return Err(Reason::Recovered);
+        let until = question
+            .incident()
+            .and_then(|incident| grace(spec, incident));
+        return Err(match until {
+            Some(until) if now < until => Reason::UpstreamGrace,
+            _ => Reason::Recovered,
+        });
     }
     match standing.into_iter().find_map(|guard| question.ask(guard)) {
         None => Ok(()),

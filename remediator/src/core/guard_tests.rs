@@ -57,12 +57,12 @@ fn passed(finished: Time) -> Run {
 
 /// A situation; as [`Case::new`] makes it, the pod that the check names is evicted.
 #[derive(Clone)]
-struct Case {
-    spec: PolicySpec,
-    state: PolicyState,
-    facts: Facts,
+pub(super) struct Case {
+    pub(super) spec: PolicySpec,
+    pub(super) state: PolicyState,
+    pub(super) facts: Facts,
     records: Vec<Record>,
-    upstreams: Vec<Upstream>,
+    pub(super) upstreams: Vec<Upstream>,
     cycle: Option<Vec<CheckKey>>,
     rival: Option<ObjectKey>,
     limits: Limits,
@@ -74,7 +74,21 @@ struct Case {
 }
 
 impl Case {
-    fn new() -> Case {
+    pub(super) fn now() -> Time {
+        now()
+    }
+
+    /// An upstream check that has just passed.
+    pub(super) fn upstream() -> Upstream {
+        Upstream {
+            key: check("db"),
+            status: CheckStatus::Settled,
+            last: Some(passed(ago(5))),
+            recovered: None,
+        }
+    }
+
+    pub(super) fn new() -> Case {
         let key = |name: &str| ObjectKey {
             namespace: "shop".into(),
             name: name.into(),
@@ -183,7 +197,7 @@ impl Case {
         case
     }
 
-    fn world(&self) -> World<'_> {
+    pub(super) fn world(&self) -> World<'_> {
         World {
             records: &self.records,
             in_flight: self.in_flight,
@@ -295,10 +309,8 @@ fn stopped_by(guard: Guard) -> (Case, Reason) {
         ..passed(ago(5))
     };
     let upstream = Upstream {
-        key: check("db"),
-        status: CheckStatus::Settled,
         last: Some(failing),
-        recovered: None,
+        ..Case::upstream()
     };
     let key = ObjectKey {
         namespace: "shop".into(),
@@ -773,10 +785,17 @@ fn upstream_must_pass_after_our_first_failure() {
             Some(ago(305)),
             Some(Reason::UpstreamGrace),
         ),
+        // The grace ended ten seconds ago; the last run to fail started twenty seconds ago.
         (
             CheckStatus::Settled,
             Some(passed(ago(5))),
             Some(ago(310)),
+            Some(Reason::UpstreamGrace),
+        ),
+        (
+            CheckStatus::Settled,
+            Some(passed(ago(5))),
+            Some(ago(320)),
             None,
         ),
     ] {

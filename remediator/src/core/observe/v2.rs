@@ -6,7 +6,13 @@ use super::{classify, errors_hash, remember, run_id, tell};
 /// How long a report waits for the write that follows when the pod ends; Kuberhealthy looks every 5 s.
 const SETTLE: u32 = 15;
 
-pub(super) fn observe(state: &mut CheckState, body: &V2, now: Time, told: &mut Vec<Observation>) {
+pub(super) fn observe(
+    state: &mut CheckState,
+    body: &V2,
+    now: Time,
+    appeared: Option<Time>,
+    told: &mut Vec<Observation>,
+) {
     let errors_hash = errors_hash(&body.errors);
     let before = state.seen.take();
     let id = run_id(state, &body.uuid);
@@ -14,7 +20,7 @@ pub(super) fn observe(state: &mut CheckState, body: &V2, now: Time, told: &mut V
     match &before {
         // Seen from its first write on, so its start is known; of one that was under way already it is not.
         Some(seen) if seen.uuid != body.uuid && seen.last_run == body.last_run => {
-            state.started = Some((body.uuid.clone(), now));
+            state.started = appeared.map(|time| (body.uuid.clone(), time));
         }
         Some(seen) if seen.uuid == body.uuid => {}
         _ => state.started = None,
@@ -136,5 +142,81 @@ fn reported(body: &V2) -> Verdict {
         (false, _) => Verdict::Failed(Class::Reported),
         // Kuberhealthy accepts no such report.
         (true, false) => Verdict::Inconclusive,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{
+        Body, CheckKey, CheckKind, CheckState, Observation, Snapshot, Time, Timing, V2,
+    };
+    use super::super::{observe, resume};
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix(seconds)
+    }
+
+    fn snapshot(uuid: &str, last_run: i64, node: &str) -> Snapshot {
+        Snapshot {
+            key: CheckKey {
+                kind: CheckKind::KuberhealthyState,
+                namespace: "kuberhealthy".into(),
+                name: "web".into(),
+            },
+            uid: "uid".to_owned(),
+            deleting: false,
+            timing: Timing {
+                interval: 600,
+                timeout: 300,
+            },
+            body: Body::V2(V2 {
+                errors: vec!["pod shop/web-0: 502".to_owned()],
+                last_run: Some(at(last_run)),
+                uuid: uuid.to_owned(),
+                node: node.to_owned(),
+                has_duration: true,
+                ..V2::default()
+            }),
+        }
+    }
+
+    /// The start of run `b`, which ends at 1100, when its first write is looked at with `look`.
+    fn start(
+        look: impl Fn(CheckState, &Snapshot) -> (CheckState, Vec<Observation>),
+    ) -> Option<Time> {
+        let (before, _) = observe(CheckState::default(), &snapshot("a", 500, "n1"), at(500));
+        let json = serde_json::to_string(&before).unwrap();
+        let kept: CheckState = serde_json::from_str(&json).unwrap();
+        let (state, told) = look(kept, &snapshot("b", 500, "n1"));
+        assert!(told.is_empty(), "a new uuid is not a result: {told:?}");
+        let (_, told) = observe(state, &snapshot("b", 1100, "n1"), at(1101));
+        match told.as_slice() {
+            [Observation::New(run)] => run.started,
+            other => panic!("expected one run, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_run_first_seen_after_a_restart_did_not_start_then() {
+        let known = |uuid: &str| (uuid.to_owned(), at(1020));
+        for (started, expected) in [
+            (None, None),
+            (Some(known("b")), Some(at(1020))),
+            (Some(known("a")), None),
+        ] {
+            let look = |kept, snapshot: &_| resume(kept, snapshot, started.as_ref(), at(1090));
+            assert_eq!(start(look), expected, "{started:?}");
+        }
+        let watched = start(|kept, snapshot| observe(kept, snapshot, at(1010)));
+        assert_eq!(watched, Some(at(1010)));
+    }
+
+    #[test]
+    fn a_start_that_was_seen_is_known_after_a_restart_too() {
+        let look = |kept, snapshot: &_| {
+            let (state, _) = observe(kept, snapshot, at(1010));
+            resume(state, snapshot, None, at(1090))
+        };
+        assert_eq!(start(look), Some(at(1010)));
     }
 }
