@@ -48,6 +48,11 @@ impl Check {
         let Some(snapshot) = &self.snapshot else {
             return;
         };
+        if self.state.uid != snapshot.uid {
+            // Another check of the same name.
+            self.runs.clear();
+            self.recovered = None;
+        }
         let (state, told) = observe(std::mem::take(&mut self.state), snapshot, now);
         self.state = state;
         for observation in told {

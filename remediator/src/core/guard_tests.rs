@@ -608,6 +608,32 @@ fn what_touched_nothing_uses_up_no_try() {
 }
 
 #[test]
+fn a_run_that_began_before_an_action_ended_is_no_reason_for_the_next() {
+    let mut case = Case::new();
+    case.spec.retry.max_retry = 1;
+    case.spec.retry.cooldown = 0;
+    // The failing run started 20 s ago. The action never settled, so nobody knows when the last pod was gone.
+    for (applied, rolled_out, completed, acts) in [
+        (ago(900), None, ago(19), false),
+        (ago(900), None, ago(20), false),
+        (ago(900), None, ago(21), true),
+        (ago(900), Some(ago(20)), ago(10), false),
+        (ago(900), Some(ago(21)), ago(10), true),
+    ] {
+        let mut record = case.record(1, "r2", Touched::Yes, completed);
+        record.status.applied = Some(applied);
+        record.status.rolled_out = rolled_out;
+        case.records = vec![record];
+        let decision = case.decide(None, Some(&case.facts));
+        assert_eq!(
+            matches!(decision, Decision::Act(_)),
+            acts,
+            "{rolled_out:?} {completed:?}: {decision:?}"
+        );
+    }
+}
+
+#[test]
 fn what_a_disruption_budget_refused_is_not_escalated() {
     let mut case = Case::new();
     case.spec.steps.push(step(Action::RolloutRestart));

@@ -340,9 +340,9 @@ impl<'a> Question<'a> {
         let done = touched
             .map(|record| {
                 let status = &record.status;
+                // Not when it was applied: of several pods that is the first, and what never settled went on.
                 status
                     .rolled_out
-                    .or(status.applied)
                     .or(status.completed)
                     .unwrap_or(record.intent.time)
             })

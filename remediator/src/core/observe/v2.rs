@@ -15,7 +15,21 @@ pub(super) fn observe(
 ) {
     let errors_hash = errors_hash(&body.errors);
     let before = state.seen.take();
-    let id = run_id(state, &body.uuid);
+    let own = body
+        .errors
+        .iter()
+        .any(|error| error.starts_with(classify::V2_OWN));
+    // With a uuid that was not seen before comes a result that may be of the run before it. So it gets a name of its own:
+    // what the run of this uuid says later does not amend it.
+    let unattributed = (own || !body.node.is_empty())
+        && before.as_ref().is_none_or(|seen| seen.uuid != body.uuid)
+        && before
+            .as_ref()
+            .is_none_or(|seen| seen.last_run != body.last_run);
+    let id = match body.last_run.filter(|_| unattributed) {
+        Some(last_run) => run_id(state, &format!("{}@{}", body.uuid, last_run.unix())),
+        None => run_id(state, &body.uuid),
+    };
 
     match &before {
         // Seen from its first write on, so its start is known; of one that was under way already it is not.
@@ -52,7 +66,16 @@ pub(super) fn observe(
     }
     let is_last = state.last.as_ref().is_some_and(|(last, _, _)| *last == id);
     // Kuberhealthy repeats writes it could not place, with what they said at that time.
-    let outdated = !is_last && state.recent.contains(&id);
+    let plain = run_id(state, &body.uuid);
+    let again = before.as_ref().is_some_and(|seen| seen.uuid != body.uuid);
+    let outdated = !is_last
+        && state
+            .recent
+            .iter()
+            .any(|told| match told.0.split_once('@') {
+                Some((uuid, _)) => again && uuid == plain.0,
+                None => *told == plain,
+            });
     if let Some(finished) = result.filter(|_| !outdated) {
         let run = |verdict| Run {
             id: id.clone(),
@@ -65,10 +88,6 @@ pub(super) fn observe(
                 body.errors.clone()
             },
         };
-        let own = body
-            .errors
-            .iter()
-            .any(|error| error.starts_with(classify::V2_OWN));
         if own {
             // Kuberhealthy's own errors come without a duration. With one, it is the last run's verdict, put on an
             // aborted run.
@@ -83,10 +102,9 @@ pub(super) fn observe(
             state.pending = None;
             tell(state, run(reported(body)), told);
         } else {
-            // A report, or the verdict of the last run put on an aborted one. A change tells the first from the second,
-            // but only if nothing was missed in between.
-            let nothing_missed = before.as_ref().is_some_and(|seen| seen.uuid == body.uuid);
-            let told_apart = changed && nothing_missed
+            // A report, or the verdict of the last run put on an aborted one. A change tells the first from the second; if
+            // writes were missed, it may be the change of a run between, which is a result all the same.
+            let told_apart = changed
                 || state
                     .pending
                     .as_ref()
@@ -148,7 +166,8 @@ fn reported(body: &V2) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::super::super::{
-        Body, CheckKey, CheckKind, CheckState, Observation, Snapshot, Time, Timing, V2,
+        Body, CheckKey, CheckKind, CheckState, Class, Observation, Snapshot, Time, Timing, V2,
+        Verdict,
     };
     use super::super::{observe, resume};
 
@@ -209,6 +228,38 @@ mod tests {
         }
         let watched = start(|kept, snapshot| observe(kept, snapshot, at(1010)));
         assert_eq!(watched, Some(at(1010)));
+    }
+
+    #[test]
+    fn a_result_that_was_missed_is_not_amended_by_the_next() {
+        let look = |state, uuid: &str, last_run, ok: bool| {
+            let mut snapshot = snapshot(uuid, last_run, "n1");
+            if let (Body::V2(body), true) = (&mut snapshot.body, ok) {
+                (body.ok, body.errors) = (true, vec![]);
+            }
+            let (state, told) = observe(state, &snapshot, at(last_run));
+            let told: Vec<_> = told
+                .into_iter()
+                .map(|observation| match observation {
+                    Observation::New(run) => (run.id.0, run.verdict),
+                    Observation::Amended(run) => panic!("{run:?} amends another run"),
+                })
+                .collect();
+            (state, told)
+        };
+        let passed = (String::from("uid/b@1100"), Verdict::Passed);
+        // Run `a` is under way when it is seen first; the next write that is seen has its result and the next uuid.
+        for before in [Some(("a", 500)), None] {
+            let mut state = CheckState::default();
+            if let Some((uuid, last_run)) = before {
+                state = look(state, uuid, last_run, false).0;
+            }
+            let (state, told) = look(state, "b", 1100, true);
+            assert_eq!(told, [passed.clone()], "{before:?}");
+            let (_, told) = look(state, "b", 1700, false);
+            let failed = Verdict::Failed(Class::Reported);
+            assert_eq!(told, [(String::from("uid/b"), failed)], "{before:?}");
+        }
     }
 
     #[test]
