@@ -60,6 +60,17 @@ enum Failed {
     Read(String),
 }
 
+impl Failed {
+    /// Whether a write that failed like this may take effect all the same.
+    fn may_have_taken_effect(&self) -> bool {
+        match self {
+            Failed::Request(kube::Error::Api(status)) => status.code >= 500,
+            Failed::Request(_) | Failed::Timeout => true,
+            Failed::LostLease(_) | Failed::Read(_) => false,
+        }
+    }
+}
+
 struct Shared {
     objects: Mutex<Objects>,
     queue: Mutex<Arc<Queue<Key>>>,

@@ -17,6 +17,9 @@ use crate::crd::{Invalid, Remediation, RemediationPolicy, policy_view, record_vi
 /// Runs kept of each check.
 const RUNS: usize = 8;
 
+/// No leader's term.
+const UNSURE: i64 = -1;
+
 /// A policy.
 #[derive(Debug)]
 pub(super) struct Policy {
@@ -188,14 +191,24 @@ impl Objects {
         let key = record.name.clone();
         // A watch may be behind what was written meanwhile: what is known of a record never becomes older.
         let version = |record: &Record| record.resource_version.parse::<u64>().ok();
-        let older = self
-            .records
-            .get(&key)
-            .is_some_and(|known| known.uid == record.uid && version(&record) < version(known));
-        if !older {
+        let newer = self.records.get(&key).is_none_or(|known| {
+            known.uid != record.uid
+                || version(&record).is_none()
+                || version(&record) > version(known)
+        });
+        if newer {
             self.records.insert(key.clone(), Arc::new(record));
         }
         Ok(key)
+    }
+
+    /// Nobody knows whether a write of the record took effect.
+    pub(super) fn doubt(&mut self, record: &Record) {
+        if let Some(known) = self.records.get_mut(&record.name)
+            && known.resource_version == record.resource_version
+        {
+            Arc::make_mut(known).status.term = UNSURE;
+        }
     }
 
     fn remove(&mut self, kind: Kind, key: &ObjectKey) {

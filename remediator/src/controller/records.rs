@@ -141,8 +141,12 @@ impl<W: Workloads> Leader<W> {
         let parameters = PostParams::default();
         let written = self
             .write(records.replace_status(&record.name.name, &parameters, &object))
-            .await?;
-        self.put_record(&written)
+            .await;
+        if matches!(&written, Err(error) if error.may_have_taken_effect()) {
+            // Until it is written again it is not known what it says: as if another leader had written it last.
+            self.with_objects(|objects| objects.doubt(record));
+        }
+        self.put_record(&written?)
     }
 
     async fn drop_finalizer(&self, record: &Record) -> Result<(), Failed> {

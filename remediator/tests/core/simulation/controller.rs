@@ -483,6 +483,7 @@ impl Simulation {
 
     /// Goes on with what is recorded, as far as that goes now.
     fn drive(&mut self, index: usize, upstreams: &[Upstream]) -> Kept {
+        let before = self.ends.len();
         for at in 0..self.policies[index].records.len() {
             for _ in 0..8 {
                 let Some(record) = self.policies[index].records.get_mut(at) else {
@@ -500,7 +501,9 @@ impl Simulation {
                 }
             }
         }
-        self.prune(index);
+        if self.ends.len() > before {
+            self.prune(index);
+        }
         Ok(())
     }
 
@@ -625,9 +628,6 @@ impl Simulation {
 
     fn prune(&mut self, index: usize) {
         let policy = &mut self.policies[index];
-        if policy.records.is_empty() {
-            return;
-        }
         let statistics = std::mem::take(&mut policy.state.statistics);
         policy.state.statistics = count(statistics, &policy.records);
         let open = policy.state.incident.as_ref();

@@ -21,13 +21,13 @@ use promises::{Broken, Promise, promise};
 const HISTORIES: u64 = 100_000;
 const THREADS: u64 = 2;
 
-/// Writes of Kuberhealthy in a history, before it is brought to an end.
-const WRITES: u32 = 30;
+/// Writes of Kuberhealthy in a history, at least and at most, before it is brought to an end.
+const WRITES: (u64, u64) = (12, 36);
 
 /// Plays one history.
 fn history(seed: u64, blind: Blind) -> Result<Simulation, Broken> {
     let mut simulation = Simulation::new(seed, blind);
-    for _ in 0..WRITES {
+    for _ in 0..WRITES.0 + seed % (WRITES.1 - WRITES.0 + 1) {
         simulation.step()?;
     }
     if seed % 8 == 0 {
