@@ -17,7 +17,7 @@ pub fn begun(record: &Record) -> bool {
 
 /// Whether the record uses up the limit of remediations at once. One that waits for a disruption budget does not.
 pub fn in_flight(record: &Record) -> bool {
-    acts(record) && !(record.status.phase == Phase::Blocked && !begun(record))
+    acts(record) && (record.status.phase != Phase::Blocked || begun(record))
 }
 
 /// How many other records go before this one, as the leader of this term knows them.

@@ -255,7 +255,7 @@ mod tests {
                 state = look(state, uuid, last_run, false).0;
             }
             let (state, told) = look(state, "b", 1100, true);
-            assert_eq!(told, [passed.clone()], "{before:?}");
+            assert_eq!(told, std::slice::from_ref(&passed), "{before:?}");
             let (_, told) = look(state, "b", 1700, false);
             let failed = Verdict::Failed(Class::Reported);
             assert_eq!(told, [(String::from("uid/b"), failed)], "{before:?}");

@@ -30,7 +30,7 @@ fn history(seed: u64, blind: Blind) -> Result<Simulation, Broken> {
     for _ in 0..WRITES.0 + seed % (WRITES.1 - WRITES.0 + 1) {
         simulation.step()?;
     }
-    if seed % 8 == 0 {
+    if seed.is_multiple_of(8) {
         fail_for_ever(&mut simulation)?;
     } else {
         recover(&mut simulation)?;
