@@ -1,6 +1,6 @@
 //! What can keep a remediation from being begun: one guard each, asked in the order of their declaration.
 
-use super::depends::upstream_hold;
+use super::depends::{earliest_start, grace, upstream_hold};
 use super::incident::flapping;
 use super::limits::source_stale;
 use super::windows::{Opening, opening};
@@ -202,9 +202,13 @@ impl<'a> Question<'a> {
                 };
                 hold(reason, &record.name.name, None)
             }
-            Guard::Threshold => {
-                (state.failures < spec.failure_threshold).then(|| idle(Reason::BelowThreshold))?
-            }
+            Guard::Threshold => (state.failures < spec.failure_threshold).then(|| {
+                let until = self.incident().and_then(|incident| grace(spec, incident));
+                match until.filter(|until| now < *until) {
+                    Some(until) => hold(Reason::UpstreamGrace, "", Some(until)),
+                    None => idle(Reason::BelowThreshold),
+                }
+            })?,
             Guard::Duration => {
                 let until = state.first_failure?.plus(spec.failure_seconds);
                 (now < until).then(|| hold(Reason::NotLongEnough, "", Some(until)))?
@@ -269,7 +273,7 @@ impl<'a> Question<'a> {
                 }
                 StormState::Cooling { .. } | StormState::Calm => None,
             },
-            Guard::Upstream => upstream_hold(now, spec, state, world.upstreams),
+            Guard::Upstream => upstream_hold(now, spec, state, world),
             Guard::InFlight => (world.in_flight >= world.limits.in_flight)
                 .then(|| hold(Reason::TooManyInFlight, "", None))?,
             Guard::Rate => (world.last_hour >= world.limits.per_hour)
@@ -336,18 +340,15 @@ impl<'a> Question<'a> {
         let done = touched
             .map(|record| {
                 let status = &record.status;
+                // Not when it was applied: of several pods that is the first, and what never settled went on.
                 status
                     .rolled_out
-                    .or(status.applied)
                     .or(status.completed)
                     .unwrap_or(record.intent.time)
             })
             .max()?;
         let (_, finished) = self.state.last_counted.as_ref()?;
-        let timeout = i64::from(self.world.timing.timeout);
-        let started = incident
-            .failing_started
-            .unwrap_or(Time::from_unix(finished.unix().saturating_sub(timeout)));
+        let started = earliest_start(incident.failing_started, *finished, self.world.timing);
         (started <= done).then(|| hold(Reason::AwaitingNewRun, "", None))?
     }
 }
