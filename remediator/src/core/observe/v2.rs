@@ -20,8 +20,10 @@ pub(super) fn observe(
         .iter()
         .any(|error| error.starts_with(classify::V2_OWN));
     // With a uuid that was not seen before comes a result that may be of the run before it. So it gets a name of its own:
-    // what the run of this uuid says later does not amend it.
-    let unattributed = (own || !body.node.is_empty())
+    // what the run of this uuid says later does not amend it. A failure whose pod has not ended yet does not: its run's
+    // end may withdraw it, while a pass that is withdrawn only makes us wait.
+    let final_or_passed = own || !body.node.is_empty() || reported(body) == Verdict::Passed;
+    let unattributed = final_or_passed
         && before.as_ref().is_none_or(|seen| seen.uuid != body.uuid)
         && before
             .as_ref()
@@ -56,6 +58,14 @@ pub(super) fn observe(
             || changed
     });
 
+    // Its pod's end, saying the same, tells that a report was this run's after all.
+    let same = |pending: &Pending| {
+        let (uuid, _) = pending.run.id.0.split_once('@').unwrap_or_default();
+        result.is_some() && !changed && uuid == run_id(state, &body.uuid).0
+    };
+    if state.pending.as_ref().is_some_and(same) {
+        state.pending = None;
+    }
     // A run that another has followed does not change any more.
     if state
         .pending
