@@ -4,6 +4,8 @@
 //! and the log says so. Its name follows from what it tells, so that the same is never told twice: not after a lost
 //! answer, and not by the next leader.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,10 +23,10 @@ use crate::core::reason::bounded;
 use crate::fence::Fence;
 
 /// Events that wait to be written at most.
-const QUEUE: usize = 256;
+const QUEUE: usize = 1024;
 
 /// From one event to the next at least.
-const EVERY: Duration = Duration::from_millis(100);
+const EVERY: Duration = Duration::from_millis(20);
 
 /// The longest one request takes.
 const REQUEST: Duration = Duration::from_secs(4);
@@ -120,7 +122,10 @@ fn cut(text: &str, length: usize) -> &str {
 
 /// Takes events. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Events(mpsc::Sender<Event>);
+pub struct Events {
+    queue: mpsc::Sender<Event>,
+    lost: Arc<AtomicU64>,
+}
 
 /// Writes events.
 pub struct Publisher {
@@ -140,16 +145,22 @@ impl Events {
             instance,
             queue,
         };
-        (Events(sender), publisher)
+        let events = Events {
+            queue: sender,
+            lost: Arc::default(),
+        };
+        (events, publisher)
     }
 
     /// Queues an event.
     pub fn tell(&self, event: Event) {
-        if let Err(error) = self.0.try_send(event) {
-            let (mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) =
-                error;
-            let reason = event.reason.as_str();
-            tracing::warn!(reason, "too many events at once: one was left out");
+        if self.queue.try_send(event).is_ok() {
+            return;
+        }
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        // Each time that it has doubled: what is too much for events would be too much for the log.
+        if lost.is_power_of_two() {
+            tracing::warn!(lost, "too many events at once: some were left out");
         }
     }
 }

@@ -258,7 +258,9 @@ impl<W: Workloads> Leader<W> {
         let look = match found.decision {
             _ if more => LOOK_HELD,
             Decision::Hold { .. } if *asked != Asked::Nothing => patience(&policy, now),
-            Decision::Hold { .. } | Decision::Act(_) => LOOK_HELD,
+            Decision::Hold { .. } => LOOK_HELD,
+            // Recorded, and then its record has it looked at; or not yet known well enough.
+            Decision::Act(_) => 1,
             _ => LOOK,
         };
         let at = wake.map_or(now.plus(look), |wake| wake.min(now.plus(look)));

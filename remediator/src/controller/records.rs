@@ -13,8 +13,8 @@ use super::{Failed, Leader, Workloads};
 use crate::clock;
 use crate::core::execution::{Live, Next, Standing, answered, begun, need, next};
 use crate::core::{
-    CheckStatus, Intent, ObjectKey, PolicySpec, PolicyState, Reason, Record, RecordStatus, Touched,
-    still_wanted,
+    CheckStatus, Intent, ObjectKey, PolicySpec, PolicyState, Reason, Record, RecordStatus, Time,
+    Touched, still_wanted,
 };
 use crate::crd::{REVERT_FINALIZER, Remediation, RemediationPolicy, record_status, state_view};
 
@@ -42,7 +42,8 @@ impl<W: Workloads> Leader<W> {
                 true => None,
                 false => Some(self.admission.lock().await),
             };
-            match self.ask(&record, known.take()).await? {
+            let (next, settles) = self.ask(&record, known.take()).await?;
+            match next {
                 Next::Status(status) => self.put_status(&record, status).await?,
                 Next::Act(write) => {
                     let namespace = &record.name.namespace;
@@ -63,6 +64,8 @@ impl<W: Workloads> Leader<W> {
                     return Ok(None);
                 }
                 Next::Wait { until, .. } => {
+                    // A result that settles is a run, though nothing is written then.
+                    let until = settles.map_or(until, |settles| until.min(settles));
                     let seconds = u64::try_from(until.since(clock::now())).unwrap_or(0);
                     return Ok(Some(Duration::from_secs(seconds.max(1))));
                 }
@@ -72,7 +75,12 @@ impl<W: Workloads> Leader<W> {
         Ok(Some(Duration::from_secs(1)))
     }
 
-    async fn ask(&self, record: &Record, known: Option<Live>) -> Result<Next, Failed> {
+    /// What the record needs next, and when the check's last result settles.
+    async fn ask(
+        &self,
+        record: &Record,
+        known: Option<Live>,
+    ) -> Result<(Next, Option<Time>), Failed> {
         let intent = &record.intent;
         let namespace = &record.name.namespace;
         let target = (intent.target.kind, intent.target.name.as_str());
@@ -95,6 +103,7 @@ impl<W: Workloads> Leader<W> {
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
         let rank = self.with_objects(|objects| objects.records.rank(record, self.term.0));
         let limits = self.shared.limits;
+        let mut settles = None;
         let (wanted, runs, check) = match (&policy, spec) {
             (Some(policy), Some(spec)) => {
                 let meant = self.with_objects(|objects| objects.meant(spec.source, &spec.check));
@@ -108,24 +117,21 @@ impl<W: Workloads> Leader<W> {
                 let state = state_view(&policy.object);
                 let wanted = backed(spec, &state, record)
                     .and_then(|()| still_wanted(now, spec, &state, &around.world()));
+                settles = around.settles;
                 (wanted, around.runs, around.status)
             }
             _ => (Err(Reason::InvalidPolicy), Vec::new(), CheckStatus::Gone),
         };
-        Ok(next(
-            now,
-            record,
-            &live,
-            &Standing {
-                rank,
-                term: self.term.0,
-                limits,
-                wanted,
-                runs: &runs,
-                check,
-                policy_deleted: deleted,
-            },
-        ))
+        let standing = Standing {
+            rank,
+            term: self.term.0,
+            limits,
+            wanted,
+            runs: &runs,
+            check,
+            policy_deleted: deleted,
+        };
+        Ok((next(now, record, &live, &standing), settles))
     }
 
     async fn exists(&self, record: &Record) -> Result<bool, Failed> {

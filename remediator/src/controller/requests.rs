@@ -75,14 +75,18 @@ impl<W: Workloads> Leader<W> {
         let parameters = PostParams::default();
         let written = self
             .write(policies.replace_status(&name, &parameters, &object))
-            .await?;
+            .await;
+        let key = super::key(&namespace, &name);
+        if let Err(Failed::Request(kube::Error::Api(answer))) = &written
+            && answer.code == 409
+        {
+            // What is known is old, and a watch that fails may take a while to tell.
+            self.get_policy(&key).await?;
+        }
+        let written = written?;
         if let Some(after) = &object.status {
             self.tell_policy(&object, before, after);
         }
-        let key = ObjectKey {
-            namespace: namespace.into(),
-            name: name.into(),
-        };
         Ok(self.take_policy(&key, written))
     }
 

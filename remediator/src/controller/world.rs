@@ -8,7 +8,7 @@ use crate::core::depends::{Edges, upstreams};
 use crate::core::limits::storm;
 use crate::core::{
     CheckKey, CheckStatus, Limits, ObjectKey, PolicySpec, Record, Run, StormState, Time, Timing,
-    Upstream, Verdict, World,
+    Upstream, Verdict, World, settles_at,
 };
 
 /// What [`World`] borrows from.
@@ -17,6 +17,8 @@ pub(super) struct Surroundings {
     upstreams: Vec<Upstream>,
     /// Settled runs of the check, the newest last.
     pub(super) runs: Vec<Run>,
+    /// When the last of them settles, if it may still change.
+    pub(super) settles: Option<Time>,
     in_flight: u32,
     last_hour: u32,
     pub(super) counts: Counts,
@@ -94,6 +96,7 @@ pub(super) fn around(
         .map(|key| upstream(objects, key, now))
         .collect();
     let own = check.and_then(|check| objects.checks.look(check, now));
+    let settles = own.and_then(|check| settles_at(&check.state));
     let (status, timing, runs) = own.map_or((CheckStatus::Gone, UNKNOWN, Vec::new()), |check| {
         let runs = check.runs.iter().cloned().collect();
         (check.status(now), check.snapshot.timing, runs)
@@ -107,6 +110,7 @@ pub(super) fn around(
         records: objects.records.of(&owner),
         upstreams,
         runs,
+        settles,
         in_flight: objects.records.count_in_flight(),
         last_hour: objects.records.count_last_hour(now),
         counts,

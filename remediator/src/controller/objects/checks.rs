@@ -204,3 +204,83 @@ pub(in crate::controller) fn check_key(kind: CheckKind, key: &ObjectKey) -> Chec
         name: key.name.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Check, Checks, Entry, check_key};
+    use crate::core::{
+        CheckKind, CheckState, ObjectKey, Snapshot, Time, Verdict, observe, parse_snapshot,
+    };
+
+    /// A KuberhealthyState after the run `uuid` ended at `ended`, in 2026.
+    fn v2(uuid: &str, ok: bool, ended: &str) -> Snapshot {
+        let errors = if ok { json!([]) } else { json!(["broken"]) };
+        let object = json!({
+            "metadata": {"namespace": "n", "name": "c", "uid": "u"},
+            "spec": {
+                "OK": ok, "Errors": errors, "RunDuration": "1s", "Node": "node", "uuid": uuid,
+                "LastRun": format!("2026-01-01T{ended}Z"),
+            },
+        });
+        parse_snapshot(CheckKind::KuberhealthyState, &object, None).unwrap()
+    }
+
+    fn at(time: &str) -> Time {
+        format!("2026-01-01T{time}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn what_was_written_down_tells_when_a_run_began() {
+        let (known, _) = observe(
+            CheckState::default(),
+            &v2("a", false, "10:00:00"),
+            at("10:00:01"),
+        );
+        // The run b is seen to begin, and then this process ends.
+        let (known, _) = observe(known, &v2("b", false, "10:00:00"), at("10:10:00"));
+        let check = Check::new(v2("b", true, "10:10:30"), known, at("10:11:00"));
+        let runs: Vec<_> = check
+            .runs
+            .iter()
+            .map(|run| (run.verdict, run.started))
+            .collect();
+        assert_eq!(runs, [(Verdict::Passed, Some(at("10:10:00")))]);
+        // Without it nobody knows.
+        let check = Check::new(
+            v2("b", true, "10:10:30"),
+            CheckState::default(),
+            at("10:11:00"),
+        );
+        assert_eq!(check.runs[0].started, None);
+    }
+
+    #[test]
+    fn the_last_run_is_known_although_it_was_told_before() {
+        let snapshot = v2("a", false, "10:00:00");
+        let (known, told) = observe(CheckState::default(), &snapshot, at("10:00:01"));
+        assert_eq!(told.len(), 1);
+        let check = Check::new(snapshot, known, at("10:05:00"));
+        assert!(check.fails());
+    }
+
+    #[test]
+    fn of_a_check_that_nobody_names_only_the_name_is_kept() {
+        let mut checks = Checks::default();
+        let key = check_key(
+            CheckKind::KuberhealthyState,
+            &ObjectKey {
+                namespace: "n".into(),
+                name: "c".into(),
+            },
+        );
+        assert!(checks.put_unread(key.clone(), Entry::Unread));
+        let (known, now) = (|_: &Snapshot| CheckState::default(), at("10:00:01"));
+        let existed = !checks.put(v2("a", false, "10:00:00"), known, now);
+        assert!(existed && checks.read(&key).is_some_and(Check::fails));
+        checks.drop_body(&key);
+        assert!(matches!(checks.get(&key), Some(Entry::Unread)));
+        assert!(checks.remove(&key) && checks.get(&key).is_none());
+    }
+}
