@@ -157,14 +157,15 @@ impl<'a> Show<'a> {
             Source::Demo,
             "http-check starts: v2 asks the Service web, v3 asks each pod of web and of db",
         )?;
-        scene::create_remediator(self.cluster.api(), &self.cluster.kubeconfig()?)
+        let listen = self.cluster.remediator_address()?;
+        scene::create_remediator(self.cluster.api(), &self.cluster.kubeconfig()?, listen)
             .await
             .context("cannot create the remediator")?;
         self.watches
             .add(self.cluster.api(), &[POLICIES, REMEDIATIONS]);
         self.note(
             Source::Heal,
-            "the remediator starts: policy shop/web restarts the pods that the check names, then all of them; it depends on db",
+            &format!("the remediator starts: http://{listen}/metrics; policy shop/web restarts the pods that the check names, then all of them; it depends on db"),
         )
     }
 
