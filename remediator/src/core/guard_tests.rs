@@ -490,6 +490,7 @@ fn each_safety_rule_has_a_test_that_dies_with_it() {
     for &guard in Guard::ALL {
         let (case, expected) = stopped_by(guard);
         assert_eq!(case.reason(), expected, "{guard:?}");
+        assert!(guard.reasons().contains(&expected), "{guard:?}");
         let without = case.decide(Some(guard), Some(&case.facts));
         // Without steps there is nothing to be done, and then everything has been tried.
         let acts = matches!(without, Decision::Act(_))

@@ -10,93 +10,103 @@ use super::{
 };
 
 macro_rules! guards {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $doc:literal] $name:ident: $($reason:ident)|+,)*) => {
         /// A rule that can keep a remediation from being begun.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Guard { $($(#[$doc])* $name,)* }
+        pub enum Guard { $(#[doc = $doc] $name,)* }
 
         impl Guard {
             /// All, in the order in which they are asked; those from [`Guard::Owned`] on rule the choice itself.
             pub const ALL: &'static [Guard] = &[$(Guard::$name,)*];
+
+            /// When it holds a remediation back, for documents.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Guard::$name => $doc.trim_ascii(),)* }
+            }
+
+            /// What it says then, for documents.
+            pub fn reasons(self) -> &'static [Reason] {
+                match self { $(Guard::$name => &[$(Reason::$reason),+],)* }
+            }
         }
     };
 }
 
 guards! {
     /// The check does not exist.
-    CheckGone,
+    CheckGone: CheckNotFound,
     /// The check has no result.
-    NeverRun,
+    NeverRun: NeverRun,
     /// The check, or Kuberhealthy, has stopped.
-    Stale,
+    Stale: Stale | SourceStale,
     /// The last run may still change.
-    Unsettled,
+    Unsettled: Inconclusive,
     /// The last run is no failure of the target.
-    LastRun,
+    LastRun: Inconclusive | InfrastructureFailure,
     /// The check passes.
-    Healthy,
+    Healthy: Healthy | Recovered | BelowThreshold,
     /// A remediation of this policy is unfinished.
-    Unfinished,
+    Unfinished: Intended | AwaitingApproval | Applied | Verifying | DisruptionBudget,
     /// Too few failures in a row.
-    Threshold,
+    Threshold: BelowThreshold,
     /// Not failing long enough.
-    Duration,
+    Duration: NotLongEnough,
     /// There is nothing to do.
-    NoSteps,
+    NoSteps: NoSteps,
     /// Every step has been tried.
-    Exhausted,
+    Exhausted: RetryBudgetExhausted,
     /// The dependencies lead back to the check.
-    Cycle,
+    Cycle: DependencyCycle,
     /// An older policy has the same target.
-    Rival,
+    Rival: TargetConflict,
     /// The remediator is paused.
-    GlobalPause,
+    GlobalPause: GloballyPaused,
     /// The policy is paused.
-    Pause,
+    Pause: Paused,
     /// No window is open.
-    Window,
-    /// A dry run records once per incident.
-    DryRunOnce,
+    Window: OutsideWindow,
+    /// A dry run has recorded this incident already.
+    DryRunOnce: DryRun,
     /// The failing run has been acted on already, or began before the last action.
-    NewRun,
+    NewRun: AwaitingNewRun,
     /// The check goes up and down.
-    Flapping,
+    Flapping: Flapping,
     /// The last remediation was too short a time ago.
-    Cooldown,
+    Cooldown: Cooldown,
     /// Too many checks are stale.
-    SourceStale,
+    SourceStale: SourceStale,
     /// Too many checks fail.
-    Storm,
+    Storm: StormActive | StormCooldown,
     /// A check this one depends on may be the cause.
-    Upstream,
+    Upstream: UpstreamUnhealthy | UpstreamUnknown | UpstreamGrace,
     /// Too many remediations at once.
-    InFlight,
+    InFlight: TooManyInFlight,
     /// Too many remediations in an hour.
-    Rate,
+    Rate: RateLimited,
     /// The target is being deleted.
-    Deleting,
+    Deleting: TargetDeleting,
     /// The target is labelled to be left alone.
-    Excluded,
+    Excluded: TargetExcluded,
     /// A StatefulSet without opt-in.
-    Stateful,
+    Stateful: StatefulNotAllowed,
     /// The target has been scaled to nothing.
-    NoReplicas,
+    NoReplicas: TooFewReplicas,
     /// Another controller would undo the change.
-    Controlled,
+    Controlled: OwnedByController,
     /// The target's rollouts are paused.
-    TargetPaused,
+    TargetPaused: TargetPaused,
     /// The target is being rolled out.
-    Rollout,
+    Rollout: RolloutInProgress,
     /// The target has too few replicas to be restarted.
-    Replicas,
-    /// Only pods of the target, by their owners' UIDs.
-    Owned,
-    /// A ready pod goes only while all the others serve.
-    ReadyPod,
-    /// Never to zero replicas.
-    ScaleToZero,
+    Replicas: TooFewReplicas,
+    /// The pods to be restarted are not the target's, by the UIDs of their owners.
+    Owned: SubjectNotOwned | NoEligiblePod,
+    /// A ready pod would go while others do not serve.
+    ReadyPod: TargetUnhealthy,
+    /// Too few replicas would be left, or none.
+    ScaleToZero: ScaleBounds,
     /// An autoscaler sets the replicas.
-    Autoscaler,
+    Autoscaler: AutoscalerConflict,
 }
 
 /// Which guards are asked: all, but for a test that shows what each of them is for.
