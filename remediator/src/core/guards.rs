@@ -48,7 +48,7 @@ guards! {
     /// A remediation of this policy is unfinished.
     Unfinished: Intended | AwaitingApproval | Applied | Verifying | DisruptionBudget,
     /// Too few failures in a row.
-    Threshold: BelowThreshold,
+    Threshold: BelowThreshold | UpstreamGrace,
     /// Not failing long enough.
     Duration: NotLongEnough,
     /// There is nothing to do.
