@@ -174,6 +174,8 @@ pub(crate) async fn create_remediator(
                     "name": "remediator", "image": REMEDIATOR_IMAGE,
                     "env": [
                         {"name": "KUBECONFIG", "value": kubeconfig},
+                        // Who plays with the demo should not have to wait for an hour.
+                        {"name": "KUBERHEALER_MAX_PER_HOUR", "value": "1000"},
                         {"name": "KUBERHEALER_LEASE_NAMESPACE", "value": REMEDIATOR_NAMESPACE},
                         {"name": "KUBERHEALER_LISTEN", "value": listen},
                     ],

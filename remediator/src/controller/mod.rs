@@ -109,6 +109,7 @@ pub async fn run<W: Workloads>(
     let mut tasks = JoinSet::new();
     tasks.spawn(publisher.run());
     for source in shared.sources() {
+        shared.metrics.watches(source.kind.plural());
         let (client, shared) = (client.clone(), shared.clone());
         tasks.spawn(async move {
             // Of a check that no policy names nothing is kept, so policies are read first.

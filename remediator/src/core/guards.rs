@@ -188,6 +188,8 @@ impl<'a> Question<'a> {
                 (world.check_status == CheckStatus::Stale).then(|| hold(reason, "", None))?
             }
             Guard::Unsettled => {
+                // While nothing is wrong there is nothing to hold back.
+                self.incident()?;
                 let pending = state.check.pending.as_ref()?;
                 hold(
                     Reason::Inconclusive,
