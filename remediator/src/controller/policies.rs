@@ -7,13 +7,13 @@ use super::conditions::get;
 use super::objects::{Entry, Policy};
 use super::requests::is_denial;
 use super::status::{ALLOWED, Asked, Found, refused, status};
-use super::world::View;
+use super::world::{Surroundings, View};
 use super::{Failed, Leader, Workloads};
 use crate::clock;
 use crate::core::execution::{Live, Refusal};
 use crate::core::{
-    CheckKey, Decision, Facts, FactsNeed, ObjectKey, PolicySpec, Reason, Snapshot, Time, advance,
-    count, decide, resume, upstreams_recovered, wake,
+    CheckKey, Decision, Facts, FactsNeed, ObjectKey, PolicySpec, PolicyState, Reason, Snapshot,
+    Time, advance, count, decide, resume, upstreams_recovered, wake,
 };
 use crate::crd::{RemediationPolicy, state_view};
 
@@ -126,7 +126,7 @@ impl<W: Workloads> Leader<W> {
         })
     }
 
-    fn snapshot(&self, check: &CheckKey) -> Option<Arc<Snapshot>> {
+    pub(super) fn snapshot(&self, check: &CheckKey) -> Option<Arc<Snapshot>> {
         self.with_objects(|objects| Some(objects.checks.read(check)?.snapshot.clone()))
     }
 
@@ -145,16 +145,7 @@ impl<W: Workloads> Leader<W> {
             exactly: look.exactly,
             now,
         });
-        let mut state = state_view(object);
-        if let Some(snapshot) = look.snapshot {
-            let started =
-                self.with_objects(|objects| objects.checks.read(&snapshot.key)?.started());
-            let known = std::mem::take(&mut state.check);
-            let (seen, told) = resume(known, snapshot, started.as_ref(), now);
-            state.check = seen;
-            state = advance(state, spec, snapshot.timing, &told, now);
-            state = upstreams_recovered(state, spec, around.world().upstreams);
-        }
+        let mut state = self.observed(object, spec, look.snapshot, &around, now);
         state.statistics = count(std::mem::take(&mut state.statistics), around.records());
         let decision = decide(now, spec, &state, &around.world(), look.facts);
         Found {
@@ -162,6 +153,27 @@ impl<W: Workloads> Leader<W> {
             decision,
             around,
         }
+    }
+
+    /// What the status says, and what the check has told since it was written.
+    pub(super) fn observed(
+        &self,
+        object: &RemediationPolicy,
+        spec: &PolicySpec,
+        snapshot: Option<&Snapshot>,
+        around: &Surroundings,
+        now: Time,
+    ) -> PolicyState {
+        let mut state = state_view(object);
+        let Some(snapshot) = snapshot else {
+            return state;
+        };
+        let started = self.with_objects(|objects| objects.checks.read(&snapshot.key)?.started());
+        let known = std::mem::take(&mut state.check);
+        let (seen, told) = resume(known, snapshot, started.as_ref(), now);
+        state.check = seen;
+        let state = advance(state, spec, snapshot.timing, &told, now);
+        upstreams_recovered(state, spec, around.world().upstreams)
     }
 
     pub(super) async fn facts(&self, spec: &PolicySpec, need: FactsNeed) -> Result<Live, Failed> {

@@ -11,12 +11,12 @@ use super::objects::belonging;
 use super::world::View;
 use super::{Failed, Leader, Workloads};
 use crate::clock;
-use crate::core::execution::{Live, Next, Standing, answered, begun, need, next};
+use crate::core::execution::{Live, Next, Refusal, Standing, answered, begun, need, next};
 use crate::core::{
-    CheckStatus, Intent, ObjectKey, PolicySpec, PolicyState, Reason, Record, RecordStatus, Time,
-    Touched, still_wanted,
+    Action, CheckStatus, Intent, ObjectKey, Phase, PolicySpec, PolicyState, Reason, Record,
+    RecordStatus, Scaling, Time, Touched, still_wanted, target_allows,
 };
-use crate::crd::{REVERT_FINALIZER, Remediation, RemediationPolicy, record_status, state_view};
+use crate::crd::{REVERT_FINALIZER, Remediation, RemediationPolicy, record_status};
 
 /// How often a record is asked about in one go.
 const STEPS: usize = 8;
@@ -88,7 +88,17 @@ impl<W: Workloads> Leader<W> {
             Some(live) => live,
             None => {
                 let live = self.workloads.facts(namespace, target, need(intent));
-                self.limited(live).await?
+                match self.limited(live).await {
+                    // The record's own deadlines go on while its target cannot be read.
+                    Err(error @ (Failed::Request(_) | Failed::Timeout)) => {
+                        Live::Unreadable(Refusal {
+                            code: 503,
+                            reason: Reason::Refused.as_str().to_owned(),
+                            message: error.to_string(),
+                        })
+                    }
+                    read => read?,
+                }
             }
         };
         let now = clock::now();
@@ -114,9 +124,17 @@ impl<W: Workloads> Leader<W> {
                     exactly: false,
                     now,
                 });
-                let state = state_view(&policy.object);
+                // The status may be behind the check: what has happened since counts too.
+                let snapshot = meant.first().and_then(|check| self.snapshot(check));
+                let state = self.observed(&policy.object, spec, snapshot.as_deref(), &around, now);
                 let wanted = backed(spec, &state, record)
-                    .and_then(|()| still_wanted(now, spec, &state, &around.world()));
+                    .and_then(|()| still_wanted(now, spec, &state, &around.world()))
+                    .and_then(|()| match &live {
+                        Live::Target(facts) if waits(record) => {
+                            target_allows(spec, &intent.action, facts)
+                        }
+                        _ => Ok(()),
+                    });
                 settles = around.settles;
                 (wanted, around.runs, around.status)
             }
@@ -213,10 +231,17 @@ pub(super) fn parsed(object: &DynamicObject) -> Result<Record, Failed> {
     belonging(&object).map_err(Failed::Read)
 }
 
+/// Whether nothing is known to have been done for the record.
+fn waits(record: &Record) -> bool {
+    record.status.touched == Touched::No
+        && matches!(record.status.phase, Phase::Pending | Phase::Blocked)
+}
+
 /// Whether a record that is not begun is what its policy would still have done: the incident, the step and the mode are
 /// the policy's own. So nobody who may only write Remediations has anything done that no policy asks for, and an edit of
 /// the policy counts until the last moment.
 fn backed(spec: &PolicySpec, state: &PolicyState, record: &Record) -> Result<(), Reason> {
+    let intent = &record.intent;
     let Intent {
         incident,
         step,
@@ -224,7 +249,7 @@ fn backed(spec: &PolicySpec, state: &PolicyState, record: &Record) -> Result<(),
         action,
         target,
         ..
-    } = &record.intent;
+    } = intent;
     if record.status.touched != Touched::No {
         return Ok(());
     }
@@ -236,6 +261,7 @@ fn backed(spec: &PolicySpec, state: &PolicyState, record: &Record) -> Result<(),
         .ok()
         .and_then(|step| spec.steps.get(step));
     let asked = step.is_some_and(|step| step.action == *action)
+        && within(action, intent)
         && *mode == spec.mode
         && (target.kind, target.name.as_str()) == (spec.target.0, &*spec.target.1);
     if asked {
@@ -243,4 +269,21 @@ fn backed(spec: &PolicySpec, state: &PolicyState, record: &Record) -> Result<(),
     } else {
         Err(Reason::PolicyChanged)
     }
+}
+
+/// Whether what is to be done in particular is no more than the action asks for.
+fn within(action: &Action, intent: &Intent) -> bool {
+    let pods = usize::try_from(match action {
+        Action::RestartPods { max, .. } => *max,
+        Action::RolloutRestart | Action::Scale(_) | Action::Rollback => 0,
+    });
+    let replicas = match (action, intent.replicas) {
+        (Action::Scale(Scaling::Absolute { replicas, .. }), Some((_, to))) => to == *replicas,
+        (Action::Scale(Scaling::By { step, max, .. }), Some((from, to))) => {
+            to == from.saturating_add(*step).min(*max)
+        }
+        (Action::Scale(_), None) => false,
+        (_, replicas) => replicas.is_none(),
+    };
+    pods.is_ok_and(|most| intent.pods.len() <= most) && replicas
 }

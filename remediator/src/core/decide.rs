@@ -79,6 +79,21 @@ pub fn still_wanted(
     }
 }
 
+/// Whether a remediation that was recorded and not begun may still be, as far as its target goes: it may have changed
+/// while the record waited for its turn, for approval or for a disruption budget.
+///
+/// # Errors
+/// What speaks against it.
+pub fn target_allows(spec: &PolicySpec, action: &Action, facts: &Facts) -> Result<(), Reason> {
+    let refused = Guard::ALL
+        .iter()
+        .find_map(|guard| ask_target(*guard, spec, action, facts));
+    match refused {
+        Some((reason, _)) => Err(reason),
+        None => Ok(()),
+    }
+}
+
 /// When to decide again although nothing was observed: when a reason ends by itself, a result settles, or an incident
 /// that is over is forgotten.
 pub fn wake(
@@ -160,7 +175,7 @@ pub(super) fn decide_by(rules: Rules, question: Question<'_>, facts: Option<&Fac
 
 /// The gentlest step that has tries left, never one before a step that has been tried. A step that restarts the pods
 /// the check names is left out where it names none. What a disruption budget refused is no try: a harsher step would go
-/// round the budget.
+/// round the budget. What the API server refused is one: it would refuse it again.
 fn next_step<'a>(
     rules: Rules,
     question: &Question<'a>,
@@ -169,8 +184,10 @@ fn next_step<'a>(
     let spec = question.spec;
     let touched: Vec<u32> = question
         .tries()
+        .filter(|record| record.status.phase != Phase::Blocked)
         .filter(|record| {
-            record.status.touched != Touched::No && record.status.phase != Phase::Blocked
+            let refused = matches!(record.status.reason, Reason::Forbidden | Reason::Refused);
+            record.status.touched != Touched::No || refused && record.finished()
         })
         .map(|record| record.intent.step)
         .collect();

@@ -1,7 +1,7 @@
 //! Each guard has a history that acts if and only if that guard is switched off.
 
-use super::decide::{decide_by, still_wanted};
-use super::guards::{Guard, Question, Rules};
+use super::decide::{decide_by, still_wanted, target_allows};
+use super::guards::{Guard, Question, Rules, ask_target};
 use super::{
     Action, Autoscaler, CheckKey, CheckKind, CheckState, CheckStatus, Claim, Class, Decision,
     Facts, FactsNeed, Incident, Incident0, Intent, Limits, Matcher, Mode, ObjectKey, Pending,
@@ -609,6 +609,44 @@ fn what_touched_nothing_uses_up_no_try() {
 }
 
 #[test]
+fn what_the_api_server_refused_is_a_try() {
+    for reason in [Reason::Forbidden, Reason::Refused] {
+        let mut case = Case::new();
+        case.spec.steps.push(step(Action::RolloutRestart));
+        let mut record = case.record(1, "old1", Touched::No, ago(1000));
+        record.status.reason = reason;
+        case.records.push(record.clone());
+        assert_eq!(case.act().step, 1, "{reason:?}");
+        record.intent.step = 1;
+        record.intent.attempt = 2;
+        case.records.push(record);
+        assert_eq!(case.reason(), Reason::RetryBudgetExhausted, "{reason:?}");
+    }
+}
+
+#[test]
+fn a_record_that_waited_asks_its_target_again() {
+    let mut asked = 0;
+    for guard in Guard::ALL {
+        let (case, reason) = stopped_by(*guard);
+        let Some(Step { action, .. }) = case.spec.steps.first() else {
+            continue;
+        };
+        if ask_target(*guard, &case.spec, action, &case.facts).is_none() {
+            continue;
+        }
+        asked += 1;
+        let found = target_allows(&case.spec, action, &case.facts);
+        assert_eq!(found, Err(reason), "{guard:?}");
+        assert_eq!(
+            target_allows(&case.spec, action, &Case::new().facts).is_ok(),
+            *guard != Guard::Stateful
+        );
+    }
+    assert!(asked >= 8, "{asked} guards of the target");
+}
+
+#[test]
 fn a_run_that_began_before_an_action_ended_is_no_reason_for_the_next() {
     let mut case = Case::new();
     case.spec.retry.max_retry = 1;
@@ -705,6 +743,8 @@ fn scaling_stays_within_its_bounds() {
         (absolute(5), Ok((3, 5))),
         (absolute(3), Err(Reason::ScaleBounds)),
         (absolute(1), Err(Reason::ScaleBounds)),
+        // Down, but not below the least.
+        (absolute(2), Err(Reason::ScaleBounds)),
         (by(2, 10), Ok((3, 5))),
         (by(2, 4), Ok((3, 4))),
         (by(2, 3), Err(Reason::ScaleBounds)),
@@ -717,6 +757,19 @@ fn scaling_stays_within_its_bounds() {
             Err(reason) => assert_eq!(case.reason(), reason, "{action:?}"),
         }
     }
+}
+
+#[test]
+fn a_raised_minimum_is_not_one_to_be_set_back() {
+    let revert = Action::Scale(Scaling::Absolute {
+        replicas: 5,
+        revert: Some(60),
+    });
+    let case = Case::step(revert, |c| {
+        c.spec.safety.raise_minimum = true;
+        c.facts.autoscaler = Some(autoscaler());
+    });
+    assert_eq!(case.reason(), Reason::AutoscalerConflict);
 }
 
 #[test]

@@ -267,19 +267,12 @@ impl<'a> Question<'a> {
                     .plus(spec.retry.cooldown);
                 (now < until).then(|| hold(Reason::Cooldown, "", Some(until)))?
             }
-            Guard::SourceStale => source_stale(world).then(|| {
-                hold(
-                    Reason::SourceStale,
-                    &format!("{} of {} checks are stale", world.stale, world.mapped),
-                    None,
-                )
-            })?,
+            // How many is told once for all, not by each policy: a number that moves would be a write to each of them.
+            Guard::SourceStale => {
+                source_stale(world).then(|| hold(Reason::SourceStale, "", None))?
+            }
             Guard::Storm => match world.storm {
-                StormState::Active { .. } => hold(
-                    Reason::StormActive,
-                    &format!("{} of {} checks fail", world.failing, world.mapped),
-                    None,
-                ),
+                StormState::Active { .. } => hold(Reason::StormActive, "", None),
                 StormState::Cooling { until } if now < until => {
                     hold(Reason::StormCooldown, "", Some(until))
                 }

@@ -138,7 +138,8 @@ fn scale(
         ..Choice::default()
     };
     let never_below = spec.safety.min_replicas.max(1);
-    let downwards = matches!(scaling, Scaling::By { .. }) && to < from;
+    // Taking replicas away from what fails is no remedy, and no disruption budget is asked.
+    let downwards = to < from && !rules.off(Guard::ScaleToZero);
     if (to < never_below && !rules.off(Guard::ScaleToZero)) || downwards || to == from {
         return Err((
             Reason::ScaleBounds,
@@ -150,6 +151,13 @@ fn scale(
     {
         if !spec.safety.raise_minimum {
             return Err((Reason::AutoscalerConflict, autoscaler.name.clone()));
+        }
+        if scaling.revert().is_some() {
+            let name = &autoscaler.name;
+            return Err((
+                Reason::AutoscalerConflict,
+                format!("{name}: a raised minimum is not set back, take revertAfterSeconds out"),
+            ));
         }
         if to <= autoscaler.min || to > autoscaler.max {
             let (min, max) = (autoscaler.min, autoscaler.max);

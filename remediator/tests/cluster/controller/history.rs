@@ -129,12 +129,15 @@ async fn a_record_that_the_remediator_has_not_made_leads_to_nothing() {
     let mode = forged(&name(&incident, 9), &incident, 9, "web");
     let elsewhere = forged(&name(&incident, 10), &incident, 10, "other");
     let former = forged(&name("0000000000", 1), "0000000000", 1, "web");
-    for record in [&nobodys, &misnamed, &mode, &elsewhere, &former] {
+    let mut greedy = forged(&name(&incident, 11), &incident, 11, "web");
+    greedy["spec"]["replicas"] = json!({"from": 2, "to": 9});
+    for record in [&nobodys, &misnamed, &mode, &elsewhere, &former, &greedy] {
         cluster.api.create(RECORDS, record).await.unwrap();
     }
     let _controller = cluster.controller(2);
     for (record, reason) in [
         (&mode, "PolicyChanged"),
+        (&greedy, "PolicyChanged"),
         (&elsewhere, "TargetChanged"),
         (&former, "Recovered"),
     ] {
