@@ -120,10 +120,7 @@ impl Shop {
     /// that are closer count once.
     pub(crate) async fn report(&self, name: &str, errors: &[&str]) {
         let path = format!("{CHECKS}/{name}");
-        let status = self.api.get(&path).await.unwrap()["status"].clone();
-        while Some(unix_now()) == status["lastRunUnix"].as_u64() {
-            sleep(LOOK).await;
-        }
+        let status = self.next_run(name).await;
         let (counter, ended) = match errors {
             [] => ("successCount", "lastOKUnix"),
             _ => ("failureCount", "lastFailureUnix"),
@@ -137,6 +134,16 @@ impl Shop {
         let patch = json!({"status": next});
         let path = format!("{path}/status");
         self.api.patch(&path, Patch::Merge, &patch).await.unwrap();
+    }
+
+    /// Waits until a run of the check would not begin in the same second as the last one. Returns its status.
+    async fn next_run(&self, name: &str) -> Value {
+        let path = format!("{CHECKS}/{name}");
+        let status = self.api.get(&path).await.unwrap()["status"].clone();
+        while Some(unix_now()) == status["lastRunUnix"].as_u64() {
+            sleep(LOOK).await;
+        }
+        status
     }
 
     /// Runs of the check, one after the other, until `done`: they fail until the workload was `cured`.
@@ -153,12 +160,17 @@ impl Shop {
                 "not done: {}",
                 self.story().await
             );
+            // What is looked at has to be so in the second in which the run is said to begin.
+            self.next_run(name).await;
+            let second = unix_now();
             let errors: &[&str] = match cured().await {
                 true => &[],
                 false => &["expected status 200, got 503"],
             };
+            if unix_now() != second {
+                continue;
+            }
             self.report(name, errors).await;
-            let second = unix_now();
             while unix_now() == second && !done().await {
                 sleep(LOOK).await;
             }
