@@ -10,7 +10,7 @@ use crate::run::RunArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  khctl demo                  watch a check fail and recover
+  khctl demo                  watch checks fail and the remediator act
   khctl check --list          the built-in checks
   khctl check http --help     every option of one check
   khctl check http --check-url https://example.com

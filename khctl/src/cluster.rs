@@ -43,6 +43,7 @@ pub(crate) struct Cluster {
     /// Holds the token and whatever else is to go with the cluster.
     directory: tempfile::TempDir,
     addresses: Addresses,
+    port: Option<u16>,
 }
 
 impl Cluster {
@@ -106,6 +107,7 @@ impl Cluster {
             token,
             directory,
             addresses,
+            port: options.port,
         })
     }
 
@@ -138,6 +140,19 @@ impl Cluster {
     /// Writes a file that only this user can read and that goes away with the cluster; returns its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
         write(&self.directory, name, text)
+    }
+
+    /// Where the remediator listens: at the port after those of the cluster, or at one that is free now.
+    pub(crate) fn remediator_address(&self) -> anyhow::Result<SocketAddr> {
+        if let Some(port) = self.port {
+            return Ok(SocketAddr::from((
+                Ipv4Addr::LOCALHOST,
+                port.saturating_add(3),
+            )));
+        }
+        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let free = free.and_then(|listener| listener.local_addr());
+        free.context("cannot find a free port of 127.0.0.1")
     }
 
     /// Addresses for Services.

@@ -22,8 +22,8 @@ Served at --listen: /metrics for Prometheus, /healthz, and /readyz, which is
 
 Examples:
   As a pod does it:           remediator --log-format json
-  From a terminal:            remediator --context staging --namespaces shop
-  See, without acting:        remediator --pause
+  From a terminal, in turn
+  with the one in there:      remediator --context staging --lease-namespace kuberhealer
   More at once, later calm:   remediator --max-in-flight 3 --max-per-hour 30
 
 Exit status:

@@ -37,8 +37,8 @@ pub(crate) struct DemoArgs {
     /// Leave everything running after the story, until Ctrl-C, and say how to look around
     #[arg(long)]
     keep: bool,
-    /// Port of the API server; the status pages of Kuberhealthy v2 and v3 take the next two [default: free ports]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65533))]
+    /// Port of the API server; Kuberhealthy v2, v3 and the remediator take the next three [default: free ports]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65532))]
     port: Option<u16>,
 }
 

@@ -12,6 +12,8 @@ const OWN: [&str; 3] = ["Intended", "Applied", "Verifying"];
 pub(crate) enum News {
     /// A policy holds its next action back.
     Held {
+        /// `NAMESPACE/NAME` of the policy.
+        policy: String,
         /// In the vocabulary of conditions.
         reason: String,
         /// The same in a sentence.
@@ -44,7 +46,8 @@ pub(crate) struct Remedy {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Follow {
     held: BTreeMap<String, String>,
-    remedies: BTreeMap<String, Remedy>,
+    /// By time and name.
+    remedies: BTreeMap<(String, String), Remedy>,
 }
 
 impl Follow {
@@ -54,7 +57,12 @@ impl Follow {
         let allowed = conditions
             .iter()
             .find(|condition| condition["type"] == "RemediationAllowed")?;
-        let name = text(&policy["metadata"]["name"]);
+        let metadata = &policy["metadata"];
+        let name = format!(
+            "{}/{}",
+            text(&metadata["namespace"]),
+            text(&metadata["name"])
+        );
         if allowed["status"] != "False" {
             self.held.remove(&name);
             return None;
@@ -64,10 +72,11 @@ impl Follow {
         if OWN.contains(&reason.as_str()) {
             return None;
         }
-        if self.held.insert(name, reason.clone()).as_ref() == Some(&reason) {
+        if self.held.insert(name.clone(), reason.clone()).as_ref() == Some(&reason) {
             return None;
         }
         Some(News::Held {
+            policy: name,
             reason,
             message: text(&allowed["message"]),
         })
@@ -102,12 +111,13 @@ impl Follow {
             message: text(&status["message"]),
             took: text(&status["took"]),
         };
-        let before = self.remedies.insert(remedy.name.clone(), remedy.clone());
+        let key = (text(&spec["time"]), remedy.name.clone());
+        let before = self.remedies.insert(key, remedy.clone());
         let news = before.is_none_or(|before| before.phase != remedy.phase);
         news.then_some(News::Remedy(remedy))
     }
 
-    /// The Remediations, in the order of their names.
+    /// The Remediations, in the order of time.
     pub(crate) fn remedies(&self) -> impl Iterator<Item = &Remedy> {
         self.remedies.values()
     }
@@ -126,12 +136,13 @@ mod tests {
     #[test]
     fn a_hold_is_told_once_until_it_changes() {
         let policy = |status: &str, reason: &str| {
-            json!({"metadata": {"name": "web"}, "status": {"conditions": [
+            json!({"metadata": {"namespace": "shop", "name": "web"}, "status": {"conditions": [
                 {"type": "RemediationAllowed", "status": status, "reason": reason, "message": "m"},
             ]}})
         };
         let held = |reason: &str| {
             Some(News::Held {
+                policy: "shop/web".to_owned(),
                 reason: reason.to_owned(),
                 message: "m".to_owned(),
             })

@@ -148,8 +148,13 @@ fn container(env: &[(&str, &str)]) -> Value {
     })
 }
 
-/// Installs the remediator's definitions, the policy of the web application, and the remediator itself.
-pub(crate) async fn create_remediator(api: &Api, kubeconfig: &Path) -> anyhow::Result<()> {
+/// Installs the remediator's definitions, the policy of the web application, and the remediator itself, which serves its
+/// metrics at `listen`.
+pub(crate) async fn create_remediator(
+    api: &Api,
+    kubeconfig: &Path,
+    listen: std::net::SocketAddr,
+) -> anyhow::Result<()> {
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     for definition in definitions()? {
         api.create(path, &definition.value).await?;
@@ -169,8 +174,10 @@ pub(crate) async fn create_remediator(api: &Api, kubeconfig: &Path) -> anyhow::R
                     "name": "remediator", "image": REMEDIATOR_IMAGE,
                     "env": [
                         {"name": "KUBECONFIG", "value": kubeconfig},
+                        // Who plays with the demo should not have to wait for an hour.
+                        {"name": "KUBERHEALER_MAX_PER_HOUR", "value": "1000"},
                         {"name": "KUBERHEALER_LEASE_NAMESPACE", "value": REMEDIATOR_NAMESPACE},
-                        {"name": "KUBERHEALER_LISTEN", "value": "127.0.0.1:0"},
+                        {"name": "KUBERHEALER_LISTEN", "value": listen},
                     ],
                 }]},
             },

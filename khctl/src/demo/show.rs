@@ -157,14 +157,15 @@ impl<'a> Show<'a> {
             Source::Demo,
             "http-check starts: v2 asks the Service web, v3 asks each pod of web and of db",
         )?;
-        scene::create_remediator(self.cluster.api(), &self.cluster.kubeconfig()?)
+        let listen = self.cluster.remediator_address()?;
+        scene::create_remediator(self.cluster.api(), &self.cluster.kubeconfig()?, listen)
             .await
             .context("cannot create the remediator")?;
         self.watches
             .add(self.cluster.api(), &[POLICIES, REMEDIATIONS]);
         self.note(
             Source::Heal,
-            "the remediator starts: policy shop/web restarts the pods that the check names, then all of them; it depends on db",
+            &format!("the remediator starts: http://{listen}/metrics; policy shop/web restarts the pods that the check names, then all of them; it depends on db"),
         )
     }
 
@@ -218,7 +219,7 @@ impl<'a> Show<'a> {
              \x20 {kubectl} explain remediationpolicy.spec.steps\n\
              \x20 {kubectl} proxy --append-server-path      (then checks with KUBE_API_URL=http://127.0.0.1:8001)\n\
              \x20 curl {}/json\n\
-             \x20 curl -X POST http://{}/control/break      (the remediator will have that pod replaced)\n\n",
+             \x20 curl -X POST http://{}/control/break      (until the remediator has had that pod replaced)\n\n",
             self.cluster.v3_url(),
             pod.address,
         ))?;
@@ -293,9 +294,13 @@ impl<'a> Show<'a> {
         };
         self.story.heard(&news);
         match &news {
-            News::Held { reason, message } => self.note(
+            News::Held {
+                policy,
+                reason,
+                message,
+            } => self.note(
                 Source::Heal,
-                &format!("policy {NAMESPACE}/{WEB} holds back: {reason}: {message}"),
+                &format!("policy {policy} holds back: {reason}: {message}"),
             ),
             News::Remedy(Remedy {
                 action,
@@ -312,6 +317,7 @@ impl<'a> Show<'a> {
                 };
                 let why = match reason.as_str() {
                     "" => String::new(),
+                    reason if reason == phase => format!(": {message}"),
                     reason => format!(": {reason}: {message}"),
                 };
                 self.say(

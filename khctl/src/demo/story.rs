@@ -261,6 +261,7 @@ mod tests {
 
     fn held(reason: &str) -> News {
         News::Held {
+            policy: "shop/web".to_owned(),
             reason: reason.to_owned(),
             message: String::new(),
         }

@@ -59,6 +59,17 @@ enum Failed {
     Read(String),
 }
 
+impl Failed {
+    /// Whether a write that failed like this may take effect all the same.
+    fn may_have_taken_effect(&self) -> bool {
+        match self {
+            Failed::Request(kube::Error::Api(status)) => status.code >= 500,
+            Failed::Request(_) | Failed::Timeout => true,
+            Failed::LostLease(_) | Failed::Read(_) => false,
+        }
+    }
+}
+
 /// The only way to workloads: what reads them and writes to them.
 pub trait Workloads: Send + Sync + 'static {
     /// Reads what `need` says of a workload.
@@ -98,6 +109,7 @@ pub async fn run<W: Workloads>(
     let mut tasks = JoinSet::new();
     tasks.spawn(publisher.run());
     for source in shared.sources() {
+        shared.metrics.watches(source.kind.plural());
         let (client, shared) = (client.clone(), shared.clone());
         tasks.spawn(async move {
             // Of a check that no policy names nothing is kept, so policies are read first.

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::core::execution::{Live, Refusal};
 use crate::core::{
     CheckKey, Decision, Facts, FactsNeed, ObjectKey, PolicySpec, Reason, Snapshot, Time, advance,
-    count, decide, observe, wake,
+    count, decide, resume, upstreams_recovered, wake,
 };
 use crate::crd::{RemediationPolicy, state_view};
 
@@ -147,9 +147,13 @@ impl<W: Workloads> Leader<W> {
         });
         let mut state = state_view(object);
         if let Some(snapshot) = look.snapshot {
-            let (seen, told) = observe(std::mem::take(&mut state.check), snapshot, now);
+            let started =
+                self.with_objects(|objects| objects.checks.read(&snapshot.key)?.started());
+            let known = std::mem::take(&mut state.check);
+            let (seen, told) = resume(known, snapshot, started.as_ref(), now);
             state.check = seen;
             state = advance(state, spec, snapshot.timing, &told, now);
+            state = upstreams_recovered(state, spec, around.world().upstreams);
         }
         state.statistics = count(std::mem::take(&mut state.statistics), around.records());
         let decision = decide(now, spec, &state, &around.world(), look.facts);

@@ -11,7 +11,7 @@ use super::objects::belonging;
 use super::world::View;
 use super::{Failed, Leader, Workloads};
 use crate::clock;
-use crate::core::execution::{Live, Next, Standing, answered, need, next};
+use crate::core::execution::{Live, Next, Standing, answered, begun, need, next};
 use crate::core::{
     CheckStatus, Intent, ObjectKey, PolicySpec, PolicyState, Reason, Record, RecordStatus, Time,
     Touched, still_wanted,
@@ -36,6 +36,11 @@ impl<W: Workloads> Leader<W> {
                 }
                 return Ok(None);
             }
+            // Alone, so that two records never take the last place at once.
+            let _alone = match begun(&record) || record.finished() {
+                true => None,
+                false => Some(self.admission.lock().await),
+            };
             let known = self.handed_over(&record);
             let (next, settles) = self.ask(&record, known).await?;
             match next {
@@ -96,7 +101,7 @@ impl<W: Workloads> Leader<W> {
             None => !self.exists(record).await?,
         };
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
-        let rank = self.with_objects(|objects| objects.records.rank(record));
+        let rank = self.with_objects(|objects| objects.records.rank(record, self.term.0));
         let limits = self.shared.limits;
         let mut settles = None;
         let (wanted, runs, check) = match (&policy, spec) {
@@ -119,6 +124,7 @@ impl<W: Workloads> Leader<W> {
         };
         let standing = Standing {
             rank,
+            term: self.term.0,
             limits,
             wanted,
             runs: &runs,
@@ -167,7 +173,12 @@ impl<W: Workloads> Leader<W> {
                 self.put_record(belonging(&found).map_err(Failed::Read)?);
                 Ok(())
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                if error.may_have_taken_effect() {
+                    self.with_objects(|objects| objects.records.doubt(record));
+                }
+                Err(error)
+            }
         }
     }
 

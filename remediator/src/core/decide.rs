@@ -1,9 +1,10 @@
 //! What is to be done for a policy now.
 
+use super::depends::grace;
 use super::guards::{Guard, Question, Rules, ask_target, hold};
 use super::target::{choose, reported_pods};
 use super::{
-    Action, Claim, Decision, Facts, FactsNeed, Incident, Incident0, Intent, PolicySpec,
+    Action, Claim, Decision, Facts, FactsNeed, Incident, Incident0, Intent, Phase, PolicySpec,
     PolicyState, Reason, Selection, Step, TargetRef, Time, Touched, Verify, World, settles_at,
 };
 
@@ -61,7 +62,13 @@ pub fn still_wanted(
         Guard::Upstream,
     ];
     if state.failures == 0 {
-        return Err(Reason::Recovered);
+        let until = question
+            .incident()
+            .and_then(|incident| grace(spec, incident));
+        return Err(match until {
+            Some(until) if now < until => Reason::UpstreamGrace,
+            _ => Reason::Recovered,
+        });
     }
     match standing.into_iter().find_map(|guard| question.ask(guard)) {
         None => Ok(()),
@@ -152,7 +159,8 @@ pub(super) fn decide_by(rules: Rules, question: Question<'_>, facts: Option<&Fac
 }
 
 /// The gentlest step that has tries left, never one before a step that has been tried. A step that restarts the pods
-/// the check names is left out where it names none.
+/// the check names is left out where it names none. What a disruption budget refused is no try: a harsher step would go
+/// round the budget.
 fn next_step<'a>(
     rules: Rules,
     question: &Question<'a>,
@@ -161,7 +169,9 @@ fn next_step<'a>(
     let spec = question.spec;
     let touched: Vec<u32> = question
         .tries()
-        .filter(|record| record.status.touched != Touched::No)
+        .filter(|record| {
+            record.status.touched != Touched::No && record.status.phase != Phase::Blocked
+        })
         .map(|record| record.intent.step)
         .collect();
     let first = touched.iter().copied().max().unwrap_or(0);
@@ -246,6 +256,7 @@ fn intent(
             seconds: step.verify_seconds.unwrap_or(seconds),
             success_threshold: spec.success_threshold,
             failure_threshold: spec.failure_threshold,
+            count_timeouts: spec.count_timeouts,
         },
         revert_after: match &step.action {
             Action::Scale(scaling) => scaling.revert(),

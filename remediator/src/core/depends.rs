@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::guards::hold;
 use super::{
-    CheckKey, CheckStatus, Decision, PolicySpec, PolicyState, Reason, Time, Upstream, Verdict,
+    CheckKey, CheckStatus, Decision, Incident, PolicySpec, PolicyState, Reason, Time, Timing,
+    Upstream, Verdict, World,
 };
 
 /// From a check to those that policies triggered by it depend on.
@@ -63,16 +64,56 @@ fn way(
     way
 }
 
+/// Takes note of the upstream checks' last recovery. Failures counted until some time after it were theirs, so the count
+/// starts anew: only runs that start after [`PolicySpec::dependency_grace`] count. Call it after
+/// [`advance`](super::advance).
+pub fn upstreams_recovered(
+    mut state: PolicyState,
+    spec: &PolicySpec,
+    upstreams: &[Upstream],
+) -> PolicyState {
+    let newest = upstreams
+        .iter()
+        .filter_map(|upstream| upstream.recovered)
+        .max();
+    let Some(incident) = state.incident.as_mut() else {
+        return state;
+    };
+    let Some(recovered) = newest.filter(|newest| Some(*newest) > incident.upstream_recovered)
+    else {
+        return state;
+    };
+    incident.upstream_recovered = Some(recovered);
+    let until = recovered.plus(spec.dependency_grace);
+    if state.first_failure.is_some_and(|first| first < until) {
+        state.failures = 0;
+        state.first_failure = None;
+        state.last_counted = None;
+        if let Some(before) = state.before_last.as_deref_mut() {
+            before.failures = 0;
+            before.first_failure = None;
+            before.last_counted = None;
+        }
+    }
+    state
+}
+
+/// Until when the incident's check gets to recover by itself, after an upstream check has.
+pub(super) fn grace(spec: &PolicySpec, incident: &Incident) -> Option<Time> {
+    let recovered = incident.upstream_recovered?;
+    Some(recovered.plus(spec.dependency_grace))
+}
+
 /// Why the policy waits for an upstream check: each must have passed in a run newer than our first failure, and ours must
-/// have failed again after they had time to do us good.
+/// have failed again, in a run that started after they had time to do us good.
 pub(super) fn upstream_hold(
     now: Time,
     spec: &PolicySpec,
     state: &PolicyState,
-    upstreams: &[Upstream],
+    world: &World<'_>,
 ) -> Option<Decision> {
     let first_failure = state.first_failure?;
-    for upstream in upstreams {
+    for upstream in world.upstreams {
         let name = &upstream.key.name;
         let passed = match (&upstream.last, upstream.status) {
             (Some(run), CheckStatus::Running | CheckStatus::Settled) => run,
@@ -88,7 +129,8 @@ pub(super) fn upstream_hold(
         }
     }
     let incident = state.incident.as_ref()?;
-    let recovered = upstreams
+    let recovered = world
+        .upstreams
         .iter()
         .filter_map(|upstream| upstream.recovered)
         .max()
@@ -97,12 +139,19 @@ pub(super) fn upstream_hold(
     if now < until {
         return hold(Reason::UpstreamGrace, "", Some(until));
     }
-    let (_, failed) = state.last_counted.as_ref()?;
-    if *failed < until {
+    let (_, finished) = state.last_counted.as_ref()?;
+    let started = earliest_start(incident.failing_started, *finished, world.timing);
+    if started < until {
         hold(Reason::UpstreamGrace, "no run has failed since", None)
     } else {
         None
     }
+}
+
+/// When a run started, or the earliest it can have.
+pub(super) fn earliest_start(started: Option<Time>, finished: Time, timing: Timing) -> Time {
+    let timeout = i64::from(timing.timeout);
+    started.unwrap_or(Time::from_unix(finished.unix().saturating_sub(timeout)))
 }
 
 #[cfg(test)]

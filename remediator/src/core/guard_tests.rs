@@ -57,12 +57,12 @@ fn passed(finished: Time) -> Run {
 
 /// A situation; as [`Case::new`] makes it, the pod that the check names is evicted.
 #[derive(Clone)]
-struct Case {
-    spec: PolicySpec,
-    state: PolicyState,
-    facts: Facts,
+pub(super) struct Case {
+    pub(super) spec: PolicySpec,
+    pub(super) state: PolicyState,
+    pub(super) facts: Facts,
     records: Vec<Record>,
-    upstreams: Vec<Upstream>,
+    pub(super) upstreams: Vec<Upstream>,
     cycle: Option<Vec<CheckKey>>,
     rival: Option<ObjectKey>,
     limits: Limits,
@@ -74,7 +74,21 @@ struct Case {
 }
 
 impl Case {
-    fn new() -> Case {
+    pub(super) fn now() -> Time {
+        now()
+    }
+
+    /// An upstream check that has just passed.
+    pub(super) fn upstream() -> Upstream {
+        Upstream {
+            key: check("db"),
+            status: CheckStatus::Settled,
+            last: Some(passed(ago(5))),
+            recovered: None,
+        }
+    }
+
+    pub(super) fn new() -> Case {
         let key = |name: &str| ObjectKey {
             namespace: "shop".into(),
             name: name.into(),
@@ -183,7 +197,7 @@ impl Case {
         case
     }
 
-    fn world(&self) -> World<'_> {
+    pub(super) fn world(&self) -> World<'_> {
         World {
             records: &self.records,
             in_flight: self.in_flight,
@@ -295,10 +309,8 @@ fn stopped_by(guard: Guard) -> (Case, Reason) {
         ..passed(ago(5))
     };
     let upstream = Upstream {
-        key: check("db"),
-        status: CheckStatus::Settled,
         last: Some(failing),
-        recovered: None,
+        ..Case::upstream()
     };
     let key = ObjectKey {
         namespace: "shop".into(),
@@ -478,6 +490,7 @@ fn each_safety_rule_has_a_test_that_dies_with_it() {
     for &guard in Guard::ALL {
         let (case, expected) = stopped_by(guard);
         assert_eq!(case.reason(), expected, "{guard:?}");
+        assert!(guard.reasons().contains(&expected), "{guard:?}");
         let without = case.decide(Some(guard), Some(&case.facts));
         // Without steps there is nothing to be done, and then everything has been tried.
         let acts = matches!(without, Decision::Act(_))
@@ -557,7 +570,8 @@ fn the_intent_says_it_all() {
         Verify {
             seconds: 600 + 300 + 60,
             success_threshold: 1,
-            failure_threshold: 3
+            failure_threshold: 3,
+            count_timeouts: false,
         }
     );
     let first = Incident0 {
@@ -591,6 +605,44 @@ fn what_touched_nothing_uses_up_no_try() {
         assert_eq!((case.act().attempt, case.act().step), (attempt, 0));
         let record = case.record(attempt, &format!("old{attempt}"), Touched::No, ago(1000));
         case.records.push(record);
+    }
+}
+
+#[test]
+fn a_run_that_began_before_an_action_ended_is_no_reason_for_the_next() {
+    let mut case = Case::new();
+    case.spec.retry.max_retry = 1;
+    case.spec.retry.cooldown = 0;
+    // The failing run started 20 s ago. The action never settled, so nobody knows when the last pod was gone.
+    for (applied, rolled_out, completed, acts) in [
+        (ago(900), None, ago(19), false),
+        (ago(900), None, ago(20), false),
+        (ago(900), None, ago(21), true),
+        (ago(900), Some(ago(20)), ago(10), false),
+        (ago(900), Some(ago(21)), ago(10), true),
+    ] {
+        let mut record = case.record(1, "r2", Touched::Yes, completed);
+        record.status.applied = Some(applied);
+        record.status.rolled_out = rolled_out;
+        case.records = vec![record];
+        let decision = case.decide(None, Some(&case.facts));
+        assert_eq!(
+            matches!(decision, Decision::Act(_)),
+            acts,
+            "{rolled_out:?} {completed:?}: {decision:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_disruption_budget_refused_is_not_escalated() {
+    let mut case = Case::new();
+    case.spec.steps.push(step(Action::RolloutRestart));
+    for (attempt, touched) in [(1, Touched::No), (2, Touched::Maybe)] {
+        let mut record = case.record(attempt, &format!("old{attempt}"), touched, ago(1000));
+        record.status.phase = Phase::Blocked;
+        case.records.push(record);
+        assert_eq!((case.act().attempt, case.act().step), (attempt + 1, 0));
     }
 }
 
@@ -760,10 +812,17 @@ fn upstream_must_pass_after_our_first_failure() {
             Some(ago(305)),
             Some(Reason::UpstreamGrace),
         ),
+        // The grace ended ten seconds ago; the last run to fail started twenty seconds ago.
         (
             CheckStatus::Settled,
             Some(passed(ago(5))),
             Some(ago(310)),
+            Some(Reason::UpstreamGrace),
+        ),
+        (
+            CheckStatus::Settled,
+            Some(passed(ago(5))),
+            Some(ago(320)),
             None,
         ),
     ] {

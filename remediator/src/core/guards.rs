@@ -1,6 +1,6 @@
 //! What can keep a remediation from being begun: one guard each, asked in the order of their declaration.
 
-use super::depends::upstream_hold;
+use super::depends::{earliest_start, grace, upstream_hold};
 use super::incident::flapping;
 use super::limits::source_stale;
 use super::windows::{Opening, opening};
@@ -10,93 +10,103 @@ use super::{
 };
 
 macro_rules! guards {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $doc:literal] $name:ident: $($reason:ident)|+,)*) => {
         /// A rule that can keep a remediation from being begun.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Guard { $($(#[$doc])* $name,)* }
+        pub enum Guard { $(#[doc = $doc] $name,)* }
 
         impl Guard {
             /// All, in the order in which they are asked; those from [`Guard::Owned`] on rule the choice itself.
             pub const ALL: &'static [Guard] = &[$(Guard::$name,)*];
+
+            /// When it holds a remediation back, for documents.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Guard::$name => $doc.trim_ascii(),)* }
+            }
+
+            /// What it says then, for documents.
+            pub fn reasons(self) -> &'static [Reason] {
+                match self { $(Guard::$name => &[$(Reason::$reason),+],)* }
+            }
         }
     };
 }
 
 guards! {
     /// The check does not exist.
-    CheckGone,
+    CheckGone: CheckNotFound,
     /// The check has no result.
-    NeverRun,
+    NeverRun: NeverRun,
     /// The check, or Kuberhealthy, has stopped.
-    Stale,
+    Stale: Stale | SourceStale,
     /// The last run may still change.
-    Unsettled,
+    Unsettled: Inconclusive,
     /// The last run is no failure of the target.
-    LastRun,
+    LastRun: Inconclusive | InfrastructureFailure,
     /// The check passes.
-    Healthy,
+    Healthy: Healthy | Recovered | BelowThreshold,
     /// A remediation of this policy is unfinished.
-    Unfinished,
+    Unfinished: Intended | AwaitingApproval | Applied | Verifying | DisruptionBudget,
     /// Too few failures in a row.
-    Threshold,
+    Threshold: BelowThreshold | UpstreamGrace,
     /// Not failing long enough.
-    Duration,
+    Duration: NotLongEnough,
     /// There is nothing to do.
-    NoSteps,
+    NoSteps: NoSteps,
     /// Every step has been tried.
-    Exhausted,
+    Exhausted: RetryBudgetExhausted,
     /// The dependencies lead back to the check.
-    Cycle,
+    Cycle: DependencyCycle,
     /// An older policy has the same target.
-    Rival,
+    Rival: TargetConflict,
     /// The remediator is paused.
-    GlobalPause,
+    GlobalPause: GloballyPaused,
     /// The policy is paused.
-    Pause,
+    Pause: Paused,
     /// No window is open.
-    Window,
-    /// A dry run records once per incident.
-    DryRunOnce,
+    Window: OutsideWindow,
+    /// A dry run has recorded this incident already.
+    DryRunOnce: DryRun,
     /// The failing run has been acted on already, or began before the last action.
-    NewRun,
+    NewRun: AwaitingNewRun,
     /// The check goes up and down.
-    Flapping,
+    Flapping: Flapping,
     /// The last remediation was too short a time ago.
-    Cooldown,
+    Cooldown: Cooldown,
     /// Too many checks are stale.
-    SourceStale,
+    SourceStale: SourceStale,
     /// Too many checks fail.
-    Storm,
+    Storm: StormActive | StormCooldown,
     /// A check this one depends on may be the cause.
-    Upstream,
+    Upstream: UpstreamUnhealthy | UpstreamUnknown | UpstreamGrace,
     /// Too many remediations at once.
-    InFlight,
+    InFlight: TooManyInFlight,
     /// Too many remediations in an hour.
-    Rate,
+    Rate: RateLimited,
     /// The target is being deleted.
-    Deleting,
+    Deleting: TargetDeleting,
     /// The target is labelled to be left alone.
-    Excluded,
+    Excluded: TargetExcluded,
     /// A StatefulSet without opt-in.
-    Stateful,
+    Stateful: StatefulNotAllowed,
     /// The target has been scaled to nothing.
-    NoReplicas,
+    NoReplicas: TooFewReplicas,
     /// Another controller would undo the change.
-    Controlled,
+    Controlled: OwnedByController,
     /// The target's rollouts are paused.
-    TargetPaused,
+    TargetPaused: TargetPaused,
     /// The target is being rolled out.
-    Rollout,
+    Rollout: RolloutInProgress,
     /// The target has too few replicas to be restarted.
-    Replicas,
-    /// Only pods of the target, by their owners' UIDs.
-    Owned,
-    /// A ready pod goes only while all the others serve.
-    ReadyPod,
-    /// Never to zero replicas.
-    ScaleToZero,
+    Replicas: TooFewReplicas,
+    /// The pods to be restarted are not the target's, by the UIDs of their owners.
+    Owned: SubjectNotOwned | NoEligiblePod,
+    /// A ready pod would go while others do not serve.
+    ReadyPod: TargetUnhealthy,
+    /// Too few replicas would be left, or none.
+    ScaleToZero: ScaleBounds,
     /// An autoscaler sets the replicas.
-    Autoscaler,
+    Autoscaler: AutoscalerConflict,
 }
 
 /// Which guards are asked: all, but for a test that shows what each of them is for.
@@ -178,6 +188,8 @@ impl<'a> Question<'a> {
                 (world.check_status == CheckStatus::Stale).then(|| hold(reason, "", None))?
             }
             Guard::Unsettled => {
+                // While nothing is wrong there is nothing to hold back.
+                self.incident()?;
                 let pending = state.check.pending.as_ref()?;
                 hold(
                     Reason::Inconclusive,
@@ -202,9 +214,13 @@ impl<'a> Question<'a> {
                 };
                 hold(reason, &record.name.name, None)
             }
-            Guard::Threshold => {
-                (state.failures < spec.failure_threshold).then(|| idle(Reason::BelowThreshold))?
-            }
+            Guard::Threshold => (state.failures < spec.failure_threshold).then(|| {
+                let until = self.incident().and_then(|incident| grace(spec, incident));
+                match until.filter(|until| now < *until) {
+                    Some(until) => hold(Reason::UpstreamGrace, "", Some(until)),
+                    None => idle(Reason::BelowThreshold),
+                }
+            })?,
             Guard::Duration => {
                 let until = state.first_failure?.plus(spec.failure_seconds);
                 (now < until).then(|| hold(Reason::NotLongEnough, "", Some(until)))?
@@ -269,7 +285,7 @@ impl<'a> Question<'a> {
                 }
                 StormState::Cooling { .. } | StormState::Calm => None,
             },
-            Guard::Upstream => upstream_hold(now, spec, state, world.upstreams),
+            Guard::Upstream => upstream_hold(now, spec, state, world),
             Guard::InFlight => (world.in_flight >= world.limits.in_flight)
                 .then(|| hold(Reason::TooManyInFlight, "", None))?,
             Guard::Rate => (world.last_hour >= world.limits.per_hour)
@@ -336,18 +352,15 @@ impl<'a> Question<'a> {
         let done = touched
             .map(|record| {
                 let status = &record.status;
+                // Not when it was applied: of several pods that is the first, and what never settled went on.
                 status
                     .rolled_out
-                    .or(status.applied)
                     .or(status.completed)
                     .unwrap_or(record.intent.time)
             })
             .max()?;
         let (_, finished) = self.state.last_counted.as_ref()?;
-        let timeout = i64::from(self.world.timing.timeout);
-        let started = incident
-            .failing_started
-            .unwrap_or(Time::from_unix(finished.unix().saturating_sub(timeout)));
+        let started = earliest_start(incident.failing_started, *finished, self.world.timing);
         (started <= done).then(|| hold(Reason::AwaitingNewRun, "", None))?
     }
 }

@@ -1,5 +1,6 @@
 //! From runs to counters and incidents.
 
+use super::depends::{earliest_start, grace};
 use super::{
     CheckState, Class, Counters, Incident, Observation, PolicySpec, PolicyState, Run, RunId, Time,
     Timing, Verdict,
@@ -120,13 +121,20 @@ fn apply(state: &mut PolicyState, spec: &PolicySpec, timing: Timing, run: &Run) 
             if too_soon {
                 return;
             }
-            state.failures = state.failures.saturating_add(1);
             state.successes = 0;
-            state.first_failure.get_or_insert(run.finished);
             state.last_counted = Some((run.id.clone(), run.finished));
             state.verdicts = (state.verdicts << 1 | 1) & VERDICTS;
             state.healthy_since = None;
             fail(&mut state.incident, spec, &state.check, run);
+            let started = earliest_start(run.started, run.finished, timing);
+            let until = state
+                .incident
+                .as_ref()
+                .and_then(|incident| grace(spec, incident));
+            if until.is_none_or(|until| started >= until) {
+                state.failures = state.failures.saturating_add(1);
+                state.first_failure.get_or_insert(run.finished);
+            }
         }
     }
 }

@@ -7,6 +7,8 @@ pub mod execution;
 mod guard_tests;
 pub mod guards;
 pub mod incident;
+#[cfg(test)]
+mod incident_tests;
 pub mod limits;
 pub mod matching;
 pub mod observe;
@@ -20,9 +22,10 @@ pub mod vocabulary;
 pub mod windows;
 
 pub use decide::{decide, still_wanted, wake};
+pub use depends::upstreams_recovered;
 pub use incident::{advance, incident_id};
 pub use matching::Matcher;
-pub use observe::{Malformed, check_status, observe, parse_snapshot, settles_at};
+pub use observe::{Malformed, check_status, observe, parse_snapshot, resume, settles_at};
 pub use reason::Reason;
 pub use record::*;
 pub use spec::*;

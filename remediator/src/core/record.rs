@@ -90,6 +90,8 @@ pub struct Verify {
     pub success_threshold: u32,
     /// Failing runs that end it early.
     pub failure_threshold: u32,
+    /// Whether a run that never reported is a failing one.
+    pub count_timeouts: bool,
 }
 
 /// How far a remediation has come.
@@ -142,7 +144,7 @@ pub struct RecordStatus {
     pub message: String,
     /// Whether the workload may have been written.
     pub touched: Touched,
-    /// A claim newer than the intent's: the target's spec was the same, its resourceVersion was not.
+    /// What the target is like that is about to be written, or was when it was: a record without it has not been begun.
     pub claim: Option<Claim>,
     /// UIDs of the pods that are done.
     pub pods_done: Vec<String>,

@@ -130,6 +130,7 @@ fn spec(intent: &Intent) -> RemediationSpec {
             seconds: verify.seconds.into(),
             success_threshold: verify.success_threshold.into(),
             failure_threshold: verify.failure_threshold.into(),
+            count_timeouts: verify.count_timeouts,
         },
         revert_after_seconds: revert_after.map(i64::from),
     }

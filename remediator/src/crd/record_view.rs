@@ -57,6 +57,7 @@ pub fn record_view(object: &Remediation) -> Result<Record, Invalid> {
             0,
             LARGEST,
         )?,
+        count_timeouts: spec.verify.count_timeouts,
     };
     let revert_after = spec
         .revert_after_seconds

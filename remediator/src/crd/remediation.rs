@@ -225,6 +225,9 @@ pub struct Verify {
     /// How many failing runs end it early.
     #[schemars(range(min = 0))]
     pub failure_threshold: i64,
+    /// Whether a run that never reported is a failing one.
+    #[serde(default)]
+    pub count_timeouts: bool,
 }
 
 /// What became of a Remediation.
@@ -291,7 +294,8 @@ pub struct RemediationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]
     pub retry_time: Option<Time>,
-    /// Newer than spec.claim: only the status or the metadata of the workload had changed since.
+    /// What the workload is like that is about to be changed, or was like when it was; only its status or metadata may
+    /// differ from spec.claim. Without it nothing has been begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
     /// The way back of a scale with revertAfterSeconds.

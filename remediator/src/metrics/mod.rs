@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::core::guards::Guard;
 use crate::core::{ActionName, Mode, Phase, Reason};
 
 pub use format::Format;
@@ -58,6 +59,9 @@ struct Answered {
     code: String,
 }
 
+/// The code of a request that was not answered.
+const NO_ANSWER: &str = "none";
+
 type Durations = Family<Outcome, Histogram, fn() -> Histogram>;
 
 /// Counts, and shows what was counted. Clones are the same.
@@ -71,6 +75,41 @@ pub struct Metrics {
     watch_errors: Family<Watched, Counter>,
     request_errors: Family<Answered, Counter>,
     leader: Gauge<i64>,
+}
+
+/// Shows counters of what may happen from the start: a rate does not see the first time if there was no series before.
+fn show_all(remediations: &Family<Ended, Counter>, blocked: &Family<Because, Counter>) {
+    let actions = [
+        ActionName::RestartPods,
+        ActionName::RolloutRestart,
+        ActionName::Scale,
+        ActionName::Rollback,
+    ];
+    let outcomes = [
+        Phase::Succeeded,
+        Phase::Failed,
+        Phase::Inconclusive,
+        Phase::Blocked,
+    ];
+    let acting = outcomes.map(|outcome| [(outcome, Mode::Enforce), (outcome, Mode::Manual)]);
+    for action in actions {
+        for (outcome, mode) in acting
+            .into_iter()
+            .flatten()
+            .chain([(Phase::DryRun, Mode::DryRun)])
+        {
+            let (action, outcome, mode) = (action.as_str(), phase(outcome), mode_name(mode));
+            drop(remediations.get_or_create(&Ended {
+                action,
+                outcome,
+                mode,
+            }));
+        }
+    }
+    for reason in Guard::ALL.iter().flat_map(|guard| guard.reasons()) {
+        let reason = reason.as_str();
+        drop(blocked.get_or_create(&Because { reason }));
+    }
 }
 
 impl Metrics {
@@ -93,6 +132,9 @@ impl Metrics {
         add(&mut registry, reference::REQUEST_ERRORS, &request_errors);
         add(&mut registry, reference::LEADER, &leader);
         registry.register_collector(Box::new(states.clone()));
+        show_all(&remediations, &blocked);
+        let code = NO_ANSWER.to_owned();
+        drop(request_errors.get_or_create(&Answered { code }));
         Metrics {
             registry: Arc::new(registry),
             states,
@@ -129,6 +171,13 @@ impl Metrics {
         self.blocked.get_or_create(&Because { reason }).inc();
     }
 
+    /// Lists or watches of this kind (its plural name) may fail. Its count is shown from now on, so that a rate sees the
+    /// first failure too.
+    pub fn watches(&self, kind: &str) {
+        let kind = kind.to_owned();
+        drop(self.watch_errors.get_or_create(&Watched { kind }));
+    }
+
     /// A list or watch of this kind (its plural name) failed.
     pub fn watch_error(&self, kind: &str) {
         let kind = kind.to_owned();
@@ -137,7 +186,7 @@ impl Metrics {
 
     /// A request failed, with this HTTP status code; none if there was no answer.
     pub fn request_failed(&self, code: Option<u16>) {
-        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        let code = code.map_or_else(|| NO_ANSWER.to_owned(), |code| code.to_string());
         self.request_errors.get_or_create(&Answered { code }).inc();
     }
 

@@ -3,6 +3,7 @@
 // clippy.toml allows these in #[test] functions, not in what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod model;
 mod purity;
 mod recordings;
 mod simulation;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::core::{
     CheckKey, CheckKind, CheckState, CheckStatus, ObjectKey, Observation, Run, Snapshot, Time,
-    Timing, Verdict, check_status, observe,
+    Timing, Verdict, check_status, observe, resume,
 };
 
 /// Runs kept of each check.
@@ -25,16 +25,17 @@ impl Check {
     /// run that was under way then is not taken for one that has just begun.
     pub(super) fn new(snapshot: Snapshot, known: CheckState, now: Time) -> Check {
         let known_run = known.last.is_some();
+        let (state, told) = resume(known, &snapshot, None, now);
         let mut check = Check {
             snapshot: Arc::new(snapshot),
-            state: known,
+            state,
             runs: VecDeque::new(),
             recovered: None,
         };
-        check.look(now);
+        check.tell(told);
         if check.runs.is_empty() && known_run {
             // The last run was told before; it is still the last run.
-            let (_, told) = observe(CheckState::default(), &check.snapshot, now);
+            let (_, told) = resume(CheckState::default(), &check.snapshot, None, now);
             check.tell(told);
         }
         check
@@ -69,6 +70,11 @@ impl Check {
                 self.runs.pop_front();
             }
         }
+    }
+
+    /// When the run under way was first seen, if that was seen.
+    pub(in crate::controller) fn started(&self) -> Option<(String, Time)> {
+        self.state.started.clone()
     }
 
     /// Whether its last run failed.

@@ -3,10 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::core::{Mode, ObjectKey, Phase, Record, Time, Touched};
+use crate::core::execution::{in_flight, rank};
+use crate::core::{ObjectKey, Record, Time, Touched};
 
 /// An hour, for the limit of remediations in it.
 const HOUR: u32 = 3600;
+
+/// No leader's term.
+const UNSURE: i64 = -1;
 
 /// Whose records: a policy deleted and created anew is another one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,22 +28,6 @@ pub(in crate::controller) struct Records {
     times: BTreeSet<(Time, ObjectKey)>,
 }
 
-/// Whether a remediation uses up the limit of those at once.
-fn in_flight(record: &Record) -> bool {
-    let acts = match record.intent.mode {
-        Mode::Enforce => true,
-        Mode::Manual => record.approved,
-        Mode::DryRun => false,
-    };
-    acts && !record.finished() && record.status.phase != Phase::Blocked
-}
-
-/// Whether the remediation has been begun. Such records come before all that are not.
-fn begun(record: &Record) -> bool {
-    record.status.touched != Touched::No
-        || matches!(record.status.phase, Phase::Applied | Phase::Verifying)
-}
-
 impl Records {
     pub(in crate::controller) fn get(&self, key: &ObjectKey) -> Option<&Record> {
         let records = self.by_owner.get(self.owners.get(key)?)?;
@@ -51,7 +39,18 @@ impl Records {
         self.by_owner.get(owner).cloned().unwrap_or_default()
     }
 
+    /// Takes a record. A watch may be behind what was written meanwhile: what is known of a record never becomes older.
     pub(super) fn insert(&mut self, record: Record) {
+        let version = |record: &Record| record.resource_version.parse::<u64>().ok();
+        let known = self.get(&record.name);
+        let older = known.is_some_and(|known| {
+            known.uid == record.uid
+                && version(&record).is_some()
+                && version(&record) <= version(known)
+        });
+        if older {
+            return;
+        }
         self.remove(&record.name);
         let owner = Owner {
             policy: record.intent.policy.clone(),
@@ -63,6 +62,22 @@ impl Records {
         self.times.insert((record.intent.time, record.name.clone()));
         self.owners.insert(record.name.clone(), owner.clone());
         Arc::make_mut(self.by_owner.entry(owner).or_default()).push(record);
+    }
+
+    /// Nobody knows whether a write of the record took effect: it is taken for another leader's until it is written
+    /// again.
+    pub(in crate::controller) fn doubt(&mut self, record: &Record) {
+        let owner = self.owners.get(&record.name);
+        let Some(records) = owner.and_then(|owner| self.by_owner.get_mut(owner)) else {
+            return;
+        };
+        let known = Arc::make_mut(records)
+            .iter_mut()
+            .find(|known| known.name == record.name);
+        if let Some(known) = known.filter(|known| known.resource_version == record.resource_version)
+        {
+            known.status.term = UNSURE;
+        }
     }
 
     pub(super) fn remove(&mut self, key: &ObjectKey) {
@@ -87,9 +102,12 @@ impl Records {
         self.owners.keys()
     }
 
+    fn unfinished(&self) -> impl Iterator<Item = &Record> {
+        self.unfinished.iter().filter_map(|key| self.get(key))
+    }
+
     fn in_flight(&self) -> impl Iterator<Item = &Record> {
-        let unfinished = self.unfinished.iter().filter_map(|key| self.get(key));
-        unfinished.filter(|record| in_flight(record))
+        self.unfinished().filter(|record| in_flight(record))
     }
 
     /// How many use up the limit of those at once.
@@ -112,11 +130,9 @@ impl Records {
             .collect()
     }
 
-    /// How many in flight come before this one: those that are begun, then by time and name.
-    pub(in crate::controller) fn rank(&self, record: &Record) -> u32 {
-        let place = |record: &Record| (!begun(record), record.intent.time, record.name.clone());
-        let own = place(record);
-        count(self.in_flight().filter(|other| place(other) < own))
+    /// How many others go before this one, as the leader of this term knows them.
+    pub(in crate::controller) fn rank(&self, record: &Record, term: i64) -> u32 {
+        rank(record, self.unfinished(), term)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::revert::reverted;
 use super::{Answer, Refusal, TargetWrite, applied, over, settled, to};
-use crate::core::{Phase, Reason, Record, RecordStatus, Time, Touched};
+use crate::core::{Claim, Phase, Reason, Record, RecordStatus, Time, Touched};
 
 /// Seconds until a refused eviction is tried again, doubled each time, and the most.
 const BLOCKED: u32 = 30;
@@ -45,6 +45,7 @@ pub fn answered(now: Time, record: &Record, write: &TargetWrite, answer: Answer)
         Answer::Budget(message) => RecordStatus {
             blocked_tries: status.blocked_tries.saturating_add(1),
             retry_at: Some(now.plus(wait(status.blocked_tries))),
+            claim: unclaimed(status),
             ..to(status, Phase::Blocked, Reason::DisruptionBudget, &message)
         },
         Answer::Refused(refusal) => refused(now, record, begun, &refusal),
@@ -59,6 +60,7 @@ fn refused(now: Time, record: &Record, begun: bool, refusal: &Refusal) -> Record
         429 => {
             return RecordStatus {
                 retry_at: Some(now.plus(BUSY)),
+                claim: unclaimed(status),
                 ..status.clone()
             };
         }
@@ -70,6 +72,14 @@ fn refused(now: Time, record: &Record, begun: bool, refusal: &Refusal) -> Record
         return settled(now, intent, status, &why);
     }
     over(now, status, Phase::Inconclusive, reason, &refusal.message)
+}
+
+/// The claim after a write that was turned down: none, if it was the only one that can have been made with it.
+fn unclaimed(status: &RecordStatus) -> Option<Claim> {
+    match (status.phase, status.touched) {
+        (Phase::Pending | Phase::Blocked, Touched::No) => None,
+        _ => status.claim.clone(),
+    }
 }
 
 fn wait(tries: u32) -> u32 {

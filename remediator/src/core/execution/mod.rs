@@ -7,17 +7,19 @@
 //!      \--not wanted any more, target changed, refused--> Inconclusive
 //! ```
 //!
-//! Every write to a target carries the resourceVersion in the record's claim, which is persisted before it is used, or
-//! the UID of a pod: of two processes with the same record only one has an effect, however late its packet arrives.
+//! Every write to a target carries the resourceVersion in the record's claim or the UID of a pod: of two processes with
+//! the same record only one has an effect, however late its packet arrives. The claim is persisted before the first
+//! write, by the leader that makes it. So a record without a claim has touched nothing and never will; one with a claim
+//! may have, even after it is over, and says so.
 
 mod answer;
-mod choose;
 mod next;
 mod pods;
 mod revert;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod verify;
 
 use super::{
@@ -26,9 +28,9 @@ use super::{
 };
 
 pub use answer::answered;
-pub use choose::{Choice, choose_step};
 pub use next::next;
 pub use taken::{Taken, taken};
+pub use turn::{begun, in_flight, rank};
 
 /// Seconds a target has to settle after a write; Kubernetes' default progress deadline of a Deployment.
 pub const SETTLE_SECONDS: u32 = 600;
@@ -73,8 +75,10 @@ impl Refusal {
 /// What around a record matters to it.
 #[derive(Clone, Debug)]
 pub struct Standing<'a> {
-    /// How many unfinished records come before it, by time and name.
+    /// How many records go before it: [`rank`].
     pub rank: u32,
+    /// The term of the leader that asks.
+    pub term: i64,
     /// The remediator's limits.
     pub limits: Limits,
     /// Whether the policy would still act, and why not.

@@ -2,7 +2,7 @@
 
 use super::pods::pods;
 use super::revert::revert;
-use super::taken::claim;
+use super::turn::foreign;
 use super::verify::verify;
 use super::{
     BEGIN_SECONDS, Live, Next, Standing, Taken, TargetWrite, applied, over, settled, taken,
@@ -82,31 +82,42 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
         return drop(Reason::PolicyDeleted, "");
     }
     if let Err(reason) = standing.wanted {
-        return if status.phase == Phase::Blocked {
-            end(
+        return match (status.phase, &status.claim) {
+            (Phase::Blocked, _) => end(
                 now,
                 record,
                 Phase::Blocked,
                 Reason::DisruptionBudget,
                 reason.as_str(),
-            )
-        } else {
-            drop(reason, "before anything was done")
+            ),
+            (_, None) => drop(reason, "before anything was done"),
+            (_, Some(_)) => drop(reason, "before it was known to be done"),
         };
     }
     if let Some(until) = status.retry_at.filter(|until| now < *until) {
-        return Next::Wait {
-            until,
-            reason: status.reason,
-        };
+        let reason = status.reason;
+        return adopted(record, standing, Next::Wait { until, reason });
     }
     if standing.rank >= standing.limits.in_flight {
-        return patience(now, record, Reason::TooManyInFlight, TURN, "");
+        let wait = patience(now, record, Reason::TooManyInFlight, TURN, "");
+        return adopted(record, standing, wait);
     }
     if !intent.pods.is_empty() {
         return pods(now, record, facts, standing);
     }
-    write(now, record, facts)
+    write(now, record, facts, standing)
+}
+
+/// What an earlier leader wrote may still be followed by a write of its that arrives late. So a record is written once
+/// in the own term before others are begun on the strength of it not having been begun.
+fn adopted(record: &Record, standing: &Standing<'_>, wait: Next) -> Next {
+    match wait {
+        Next::Wait { .. } if foreign(record, standing.term) => Next::Status(RecordStatus {
+            term: standing.term,
+            ..record.status.clone()
+        }),
+        other => other,
+    }
 }
 
 /// The status of a record whose write turns out to have taken effect, or the target to have been changed.
@@ -114,16 +125,13 @@ fn already(now: Time, record: &Record, facts: &Facts) -> Option<RecordStatus> {
     let (intent, status) = (&record.intent, &record.status);
     match taken(record, facts) {
         Taken::Yes => Some(applied(now, intent, status, Touched::Yes)),
-        Taken::Changed => Some(RecordStatus {
-            touched: status.touched.max(Touched::Maybe),
-            ..over(
-                now,
-                status,
-                Phase::Inconclusive,
-                Reason::TargetChanged,
-                "its spec is not what it was when this was decided",
-            )
-        }),
+        Taken::Changed => Some(ended(
+            now,
+            status,
+            Phase::Inconclusive,
+            Reason::TargetChanged,
+            "its spec is not what it was when this was decided",
+        )),
         Taken::Not => {
             // A pod's UID never comes back: one that is gone has been restarted, by whomever.
             let first = intent.pods.first()?;
@@ -131,36 +139,49 @@ fn already(now: Time, record: &Record, facts: &Facts) -> Option<RecordStatus> {
                 .pods
                 .iter()
                 .any(|pod| pod.uid == first.1 && !pod.deleting);
-            (!alive).then(|| applied(now, intent, status, Touched::Maybe))
+            match (&status.claim, alive) {
+                (_, true) => None,
+                (Some(_), false) => Some(applied(now, intent, status, Touched::Maybe)),
+                (None, false) => Some(over(
+                    now,
+                    status,
+                    Phase::Inconclusive,
+                    Reason::TargetChanged,
+                    &format!("pod {} is gone already", first.0),
+                )),
+            }
         }
     }
 }
 
-/// The write, or the claim it needs.
-fn write(now: Time, record: &Record, facts: &Facts) -> Next {
+/// The write to a target, or to its autoscaler.
+fn write(now: Time, record: &Record, facts: &Facts, standing: &Standing<'_>) -> Next {
     let intent = &record.intent;
-    let here = Claim {
-        resource_version: facts.resource_version.clone(),
-        generation: facts.generation,
-    };
+    let here = here(facts);
     if let (Some(name), Some((_, minimum)), Some(autoscaler)) =
         (&intent.autoscaler, intent.replicas, &facts.autoscaler)
     {
-        return Next::Act(TargetWrite::RaiseMinimum {
+        if minimum > autoscaler.max {
+            let details = format!("{name}: a minimum of {minimum} is above its maximum");
+            return end(
+                now,
+                record,
+                Phase::Inconclusive,
+                Reason::ScaleBounds,
+                &details,
+            );
+        }
+        let write = TargetWrite::RaiseMinimum {
             autoscaler: name.clone(),
             resource_version: autoscaler.resource_version.clone(),
-            minimum: minimum.min(autoscaler.max),
+            minimum,
             record: record.name.name.to_string(),
-        });
+        };
+        return act(record, facts, standing, write);
     }
-    if *claim(record) != here {
-        return Next::Status(RecordStatus {
-            claim: Some(here),
-            ..record.status.clone()
-        });
-    }
-    match intent_write(intent, here) {
-        Some(write) => Next::Act(write),
+    match intent_write(intent, here.clone()) {
+        Some(_) if record.status.claim.as_ref() != Some(&here) => claimed(record, here, standing),
+        Some(write) => act(record, facts, standing, write),
         None => end(
             now,
             record,
@@ -169,6 +190,44 @@ fn write(now: Time, record: &Record, facts: &Facts) -> Next {
             "the intent does not say what to do",
         ),
     }
+}
+
+fn here(facts: &Facts) -> Claim {
+    Claim {
+        resource_version: facts.resource_version.clone(),
+        generation: facts.generation,
+    }
+}
+
+/// The write, if the record says already that this leader is about to make it. A record without a claim was never begun,
+/// whatever happened since.
+pub(super) fn act(
+    record: &Record,
+    facts: &Facts,
+    standing: &Standing<'_>,
+    write: TargetWrite,
+) -> Next {
+    match &record.status.claim {
+        Some(_) if !foreign(record, standing.term) => Next::Act(write),
+        Some(claim) => claimed(record, claim.clone(), standing),
+        None => claimed(record, here(facts), standing),
+    }
+}
+
+/// The status with this claim. The leader before may have made its write, and it may be under way still.
+fn claimed(record: &Record, claim: Claim, standing: &Standing<'_>) -> Next {
+    let status = &record.status;
+    let inherited = status.claim.is_some() && foreign(record, standing.term);
+    Next::Status(RecordStatus {
+        claim: Some(claim),
+        term: standing.term,
+        touched: if inherited {
+            status.touched.max(Touched::Maybe)
+        } else {
+            status.touched
+        },
+        ..status.clone()
+    })
 }
 
 fn intent_write(intent: &Intent, claim: Claim) -> Option<TargetWrite> {
@@ -263,5 +322,21 @@ pub(super) fn patience(
 
 /// The record is over.
 pub(super) fn end(now: Time, record: &Record, phase: Phase, reason: Reason, details: &str) -> Next {
-    Next::Status(over(now, &record.status, phase, reason, details))
+    Next::Status(ended(now, &record.status, phase, reason, details))
+}
+
+/// The status when it is over. What was claimed may have been begun: the write may even arrive after this.
+fn ended(
+    now: Time,
+    status: &RecordStatus,
+    phase: Phase,
+    reason: Reason,
+    details: &str,
+) -> RecordStatus {
+    let over = over(now, status, phase, reason, details);
+    let touched = match over.claim {
+        Some(_) => over.touched.max(Touched::Maybe),
+        None => over.touched,
+    };
+    RecordStatus { touched, ..over }
 }

@@ -1,6 +1,6 @@
 //! Pods, one after the other: the next is evicted once the replacement of the one before is ready.
 
-use super::next::{LOOK_AGAIN, end, patience, unsettled};
+use super::next::{LOOK_AGAIN, act, end, patience, unsettled};
 use super::{Next, SETTLE_SECONDS, Standing, TargetWrite, settled};
 use crate::core::{Facts, Phase, PodFact, Reason, Record, RecordStatus, Time};
 
@@ -77,10 +77,11 @@ fn evict(
             unsettled(now, record)
         };
     }
-    Next::Act(TargetWrite::Evict {
+    let write = TargetWrite::Evict {
         pod: pod.name.clone(),
         uid: pod.uid.clone(),
-    })
+    };
+    act(record, facts, standing, write)
 }
 
 /// Whether the target has all its pods again and those that came since the intent are ready. The others need not be: a

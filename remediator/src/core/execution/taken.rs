@@ -17,7 +17,7 @@ pub enum Taken {
 ///
 /// Nothing else than a change of spec moves `generation`, and only this write leaves this value; an autoscaler, which
 /// keeps no generation, carries the record's name instead. For pods this says only whether the target is still the same:
-/// their own UIDs tell the rest.
+/// their own UIDs tell the rest. What a record has not claimed it has not written either.
 pub fn taken(record: &Record, live: &Facts) -> Taken {
     let intent = &record.intent;
     if live.uid != intent.target.uid {
@@ -30,13 +30,16 @@ pub fn taken(record: &Record, live: &Facts) -> Taken {
         return match &live.autoscaler {
             Some(found) if found.name != *name => Taken::Changed,
             Some(found) if found.raised_by.as_deref() == Some(&*record.name.name) => Taken::Yes,
-            Some(_) => Taken::Not,
-            None => Taken::Changed,
+            Some(found) if intent.replicas.is_some_and(|(from, _)| from == found.min) => Taken::Not,
+            Some(_) | None => Taken::Changed,
         };
     }
     let claim = claim(record);
     if live.resource_version == claim.resource_version || live.generation == claim.generation {
         return Taken::Not;
+    }
+    if record.status.claim.is_none() {
+        return Taken::Changed;
     }
     let in_place = match (&intent.replicas, &intent.revision) {
         (Some((_, to)), _) => live.replicas == *to,
@@ -47,6 +50,6 @@ pub fn taken(record: &Record, live: &Facts) -> Taken {
 }
 
 /// The claim that holds: the newest.
-pub(super) fn claim(record: &Record) -> &Claim {
+fn claim(record: &Record) -> &Claim {
     record.status.claim.as_ref().unwrap_or(&record.intent.claim)
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::core::{
-    Action, Class, Incident0, Matcher, Mode, ObjectKey, PodFact, PolicySpec, Record, Retry, RunId,
-    Safety, Scaling, Selection, Step, TargetKind, TargetRef, Verdict, Verify,
+    Action, Autoscaler, Class, Incident0, Mode, ObjectKey, PodFact, Record, RunId, Scaling,
+    Selection, TargetKind, TargetRef, Verdict, Verify,
 };
+
+/// The leader that asks.
+const TERM: i64 = 1;
 
 /// When everything was decided.
 fn t0() -> Time {
@@ -20,7 +23,7 @@ fn key(name: &str) -> ObjectKey {
     }
 }
 
-pub(super) fn record(action: Action) -> Record {
+fn record(action: Action) -> Record {
     Record {
         name: key("web-0123456789-1"),
         uid: "record".to_owned(),
@@ -65,43 +68,12 @@ pub(super) fn record(action: Action) -> Record {
                 seconds: 300,
                 success_threshold: 1,
                 failure_threshold: 2,
+                count_timeouts: false,
             },
             revert_after: None,
             action,
         },
         status: RecordStatus::default(),
-    }
-}
-
-pub(super) fn policy(max_retry: u32, steps: usize) -> PolicySpec {
-    let step = Step {
-        action: Action::RolloutRestart,
-        verify_seconds: None,
-    };
-    PolicySpec {
-        key: key("web"),
-        uid: "policy".to_owned(),
-        generation: 1,
-        mode: Mode::Enforce,
-        source: None,
-        check: key("web-http"),
-        failure_threshold: 3,
-        failure_seconds: 0,
-        success_threshold: 1,
-        match_errors: Matcher::new(&[]).unwrap(),
-        count_timeouts: false,
-        target: (TargetKind::Deployment, Arc::from("web")),
-        steps: vec![step; steps],
-        retry: Retry {
-            max_retry,
-            ..Retry::default()
-        },
-        safety: Safety::default(),
-        depends_on: Vec::new(),
-        dependency_grace: 300,
-        windows: Vec::new(),
-        pause: None,
-        history_limit: 20,
     }
 }
 
@@ -155,6 +127,7 @@ fn facts() -> Facts {
 fn standing(runs: &[Run]) -> Standing<'_> {
     Standing {
         rank: 0,
+        term: TERM,
         limits: Limits::default(),
         wanted: Ok(()),
         runs,
@@ -170,6 +143,14 @@ fn ask(record: &Record, facts: &Facts) -> Next {
         &Live::Target(Box::new(facts.clone())),
         &standing(&[]),
     )
+}
+
+/// The record as it is when its first write is made.
+fn claimed(action: Action) -> Record {
+    let mut record = record(action);
+    record.status = status(ask(&record, &facts()));
+    assert!(record.status.claim.is_some() && record.status.phase == Phase::Pending);
+    record
 }
 
 fn status(next: Next) -> RecordStatus {
@@ -198,7 +179,7 @@ fn written(record: &Record) -> Facts {
 #[test]
 fn replay_after_each_crash_changes_nothing() {
     for action in [evict(), Action::RolloutRestart, scale(), Action::Rollback] {
-        let mut record = record(action);
+        let mut record = claimed(action);
         // Before the write: the same write again, with the same precondition.
         let Next::Act(write) = ask(&record, &facts()) else {
             panic!("{record:?} was not carried out");
@@ -227,7 +208,7 @@ fn replay_after_each_crash_changes_nothing() {
 #[test]
 fn a_target_changed_by_somebody_else_is_not_written() {
     for action in [Action::RolloutRestart, scale(), Action::Rollback] {
-        let record = record(action);
+        let record = claimed(action);
         let theirs = Facts {
             resource_version: "12".to_owned(),
             generation: 4,
@@ -249,12 +230,16 @@ fn a_new_resource_version_of_the_same_spec_is_claimed_before_it_is_used() {
         resource_version: "12".to_owned(),
         ..facts()
     };
-    record.status = status(ask(&record, &moved));
     let claim = Claim {
         resource_version: "12".to_owned(),
         generation: 3,
     };
-    assert_eq!(record.status.claim.as_ref(), Some(&claim));
+    for before in [None, claimed(Action::RolloutRestart).status.claim] {
+        record.status.claim = before;
+        record.status = status(ask(&record, &moved));
+        assert_eq!(record.status.claim.as_ref(), Some(&claim));
+        assert_eq!(record.status.touched, Touched::No);
+    }
     assert_eq!(
         ask(&record, &moved),
         Next::Act(TargetWrite::Restart { claim, at: t0() })
@@ -282,15 +267,19 @@ fn another_target_of_the_same_name_is_left_alone() {
 #[test]
 fn what_is_not_wanted_any_more_is_not_begun() {
     for action in [evict(), Action::RolloutRestart, scale(), Action::Rollback] {
-        let record = record(action);
         let mut standing = standing(&[]);
         standing.wanted = Err(Reason::Recovered);
         let live = Live::Target(Box::new(facts()));
-        let found = status(next(t0(), &record, &live, &standing));
-        assert_eq!(
-            (found.phase, found.reason, found.touched),
-            (Phase::Inconclusive, Reason::Recovered, Touched::No)
-        );
+        let found = |record| {
+            let found = status(next(t0(), &record, &live, &standing));
+            (found.phase, found.reason, found.touched)
+        };
+        let nothing_done = (Phase::Inconclusive, Reason::Recovered, Touched::No);
+        assert_eq!(found(record(action.clone())), nothing_done);
+        // Its write may be on its way, and arrive after this.
+        let nobody_knows = (Phase::Inconclusive, Reason::Recovered, Touched::Maybe);
+        let record = claimed(action);
+        assert_eq!(found(record.clone()), nobody_knows);
         // What is found done is acknowledged all the same.
         let live = Live::Target(Box::new(written(&record)));
         let found = status(next(t0(), &record, &live, &standing));
@@ -300,7 +289,8 @@ fn what_is_not_wanted_any_more_is_not_begun() {
 
 #[test]
 fn a_record_waits_for_its_turn() {
-    let record = record(Action::RolloutRestart);
+    let mut record = record(Action::RolloutRestart);
+    record.status.term = TERM;
     let mut standing = standing(&[]);
     standing.rank = 1;
     let live = Live::Target(Box::new(facts()));
@@ -337,6 +327,7 @@ fn modes_other_than_enforce_touch_nothing() {
         }
     ));
     record.approved = true;
+    record.status = status(ask(&record, &facts()));
     assert!(matches!(ask(&record, &facts()), Next::Act(_)));
 }
 
@@ -347,6 +338,8 @@ fn a_refused_budget_is_blocked_and_never_escalates() {
     let mut now = t0();
     for _ in 0..6 {
         let live = Live::Target(Box::new(facts()));
+        assert!(!begun(&record));
+        record.status = status(next(now, &record, &live, &standing(&[])));
         let Next::Act(write) = next(now, &record, &live, &standing(&[])) else {
             panic!("not tried again");
         };
@@ -378,7 +371,7 @@ fn a_refused_budget_is_blocked_and_never_escalates() {
 
 #[test]
 fn pods_go_one_after_the_other() {
-    let mut record = record(evict());
+    let mut record = claimed(evict());
     let mut target = facts();
     let Next::Act(write) = ask(&record, &target) else {
         panic!("nothing evicted");
@@ -432,7 +425,9 @@ fn a_ready_pod_goes_only_from_a_target_that_is_all_ready() {
     target.ready = 1;
     assert!(matches!(ask(&record, &target), Next::Wait { .. }));
     target.ready = 2;
-    assert!(matches!(ask(&record, &target), Next::Act(_)));
+    let mut begun = record.clone();
+    begun.status = status(ask(&record, &target));
+    assert!(matches!(ask(&begun, &target), Next::Act(_)));
     target.pods[0].owned = false;
     assert_eq!(
         status(ask(&record, &target)).reason,
@@ -463,7 +458,7 @@ fn answers_are_told_apart() {
     ];
     for (answer, restarted, evicted) in table {
         for (action, expected) in [(Action::RolloutRestart, restarted), (evict(), evicted)] {
-            let record = record(action);
+            let record = claimed(action);
             let Next::Act(write) = ask(&record, &facts()) else {
                 panic!("nothing done");
             };
@@ -474,6 +469,232 @@ fn answers_are_told_apart() {
                 "{answer:?} to {write:?}"
             );
         }
+    }
+}
+
+#[test]
+fn what_another_leader_began_is_taken_over_before_it_is_written() {
+    for action in [evict(), Action::RolloutRestart, scale(), Action::Rollback] {
+        let mut record = claimed(action);
+        let claim = record.status.claim.clone();
+        record.status.term = TERM - 1;
+        record.status = status(ask(&record, &facts()));
+        assert_eq!(
+            (record.status.term, record.status.touched),
+            (TERM, Touched::Maybe),
+            "its write may be on its way"
+        );
+        assert_eq!(record.status.claim, claim);
+        let Next::Act(write) = ask(&record, &facts()) else {
+            panic!("not gone on with");
+        };
+        // That this one was turned down says nothing of the other leader's.
+        let refused = answered(t0(), &record, &write, Answer::Budget(String::new()));
+        assert_eq!((refused.claim, refused.touched), (claim, Touched::Maybe));
+    }
+}
+
+#[test]
+fn a_pod_that_was_gone_before_anything_was_begun_was_not_restarted() {
+    let mut target = facts();
+    target.pods.remove(0);
+    let found = status(ask(&record(evict()), &target));
+    assert_eq!(
+        (found.phase, found.reason, found.touched),
+        (Phase::Inconclusive, Reason::TargetChanged, Touched::No)
+    );
+    let found = status(ask(&claimed(evict()), &target));
+    assert_eq!(
+        (found.phase, found.touched),
+        (Phase::Applied, Touched::Maybe)
+    );
+}
+
+#[test]
+fn records_take_turns_and_what_was_begun_goes_first() {
+    let make = |name: &str, time: i64, term: i64, claimed: bool, phase| {
+        let mut record = record(Action::RolloutRestart);
+        record.name = key(name);
+        record.intent.time = Time::from_unix(t0().unix() + time);
+        record.status.term = term;
+        record.status.phase = phase;
+        record.status.claim = claimed.then(|| record.intent.claim.clone());
+        record
+    };
+    use Phase::{Applied, Blocked, Pending, Verifying};
+    let one = |time, term, claimed, phase| make("one", time, term, claimed, phase);
+    let other = |time, term, claimed, phase| make("two", time, term, claimed, phase);
+    let table = [
+        // By time, then by name.
+        (
+            one(1, TERM, false, Pending),
+            other(0, TERM, false, Pending),
+            1,
+        ),
+        (
+            one(0, TERM, false, Pending),
+            other(1, TERM, false, Pending),
+            0,
+        ),
+        (
+            one(0, TERM, false, Pending),
+            other(0, TERM, false, Pending),
+            0,
+        ),
+        // What was begun goes first, though the clock of the leader that recorded it was ahead.
+        (
+            one(0, TERM, false, Pending),
+            other(9, TERM, true, Pending),
+            1,
+        ),
+        (one(0, TERM, false, Pending), other(9, 0, false, Applied), 1),
+        (
+            one(0, TERM, false, Pending),
+            other(9, 0, true, Verifying),
+            1,
+        ),
+        (
+            one(9, TERM, true, Pending),
+            other(0, TERM, false, Pending),
+            0,
+        ),
+        (one(9, TERM, true, Pending), other(0, 0, false, Pending), 0),
+        (
+            one(0, TERM, true, Pending),
+            other(1, TERM, true, Applied),
+            0,
+        ),
+        (
+            one(1, TERM, true, Pending),
+            other(0, TERM, true, Applied),
+            1,
+        ),
+        // What another leader may yet begin.
+        (one(0, TERM, false, Pending), other(9, 0, false, Pending), 1),
+        (one(0, TERM, false, Pending), other(9, 0, false, Blocked), 1),
+        // Nothing waits for a disruption budget.
+        (
+            one(1, TERM, false, Pending),
+            other(0, TERM, false, Blocked),
+            0,
+        ),
+        (
+            one(0, TERM, false, Blocked),
+            other(1, TERM, false, Pending),
+            1,
+        ),
+        (
+            one(0, TERM, false, Pending),
+            other(0, TERM, true, Blocked),
+            1,
+        ),
+    ];
+    for (one, other, expected) in table {
+        let all = [one.clone(), other.clone()];
+        assert_eq!(rank(&one, &all, TERM), expected, "{one:?} and {other:?}");
+        let mut over = other;
+        over.status.completed = Some(t0());
+        assert_eq!(rank(&one, [&over], TERM), 0, "it is over");
+        over.status.completed = None;
+        over.intent.mode = Mode::Manual;
+        assert_eq!(rank(&one, [&over], TERM), 0, "nobody has approved it");
+    }
+}
+
+#[test]
+fn a_record_that_waits_is_made_this_leaders_own_first() {
+    let mut record = record(Action::RolloutRestart);
+    record.status.term = TERM - 1;
+    let mut standing = standing(&[]);
+    standing.rank = 1;
+    let live = Live::Target(Box::new(facts()));
+    record.status = status(next(t0(), &record, &live, &standing));
+    assert_eq!(record.status.term, TERM);
+    assert!(!begun(&record));
+    let wait = next(t0(), &record, &live, &standing);
+    assert!(matches!(wait, Next::Wait { .. }), "{wait:?}");
+}
+
+fn autoscaled(min: i32, raised_by: Option<&str>) -> Facts {
+    Facts {
+        autoscaler: Some(Autoscaler {
+            name: "web".to_owned(),
+            resource_version: "20".to_owned(),
+            min,
+            max: 6,
+            raised_by: raised_by.map(str::to_owned),
+        }),
+        ..facts()
+    }
+}
+
+fn raise() -> Record {
+    let mut record = record(scale());
+    record.intent.autoscaler = Some("web".to_owned());
+    record
+}
+
+#[test]
+fn a_minimum_is_raised_once_and_told_by_the_records_name() {
+    let mut record = raise();
+    let before = autoscaled(2, Some("web-0123456789-0"));
+    record.status = status(ask(&record, &before));
+    let Next::Act(write) = ask(&record, &before) else {
+        panic!("nothing raised");
+    };
+    let expected = TargetWrite::RaiseMinimum {
+        autoscaler: "web".to_owned(),
+        resource_version: "20".to_owned(),
+        minimum: 5,
+        record: "web-0123456789-1".to_owned(),
+    };
+    assert_eq!(write, expected);
+    let after = autoscaled(5, Some("web-0123456789-1"));
+    for answer in [Answer::Conflict, Answer::Unknown] {
+        let mut lost = record.clone();
+        lost.status = answered(t0(), &record, &write, answer);
+        let found = status(ask(&lost, &after));
+        assert_eq!((found.phase, found.touched), (Phase::Applied, Touched::Yes));
+    }
+    // It has settled once the autoscaler has followed.
+    record.status = answered(t0(), &record, &write, Answer::Done);
+    assert!(matches!(ask(&record, &after), Next::Wait { .. }));
+    let scaled = Facts {
+        replicas: 5,
+        updated: 5,
+        ready: 5,
+        ..after
+    };
+    assert_eq!(status(ask(&record, &scaled)).phase, Phase::Verifying);
+    assert_eq!(record.status.revert, None, "a minimum is not set back");
+}
+
+#[test]
+fn a_minimum_is_never_lowered_and_no_other_autoscaler_is_touched() {
+    let renamed = |name: &str| {
+        let mut facts = autoscaled(2, None);
+        facts.autoscaler.as_mut().unwrap().name = name.to_owned();
+        facts
+    };
+    let lowered = |max| {
+        let mut facts = autoscaled(2, None);
+        facts.autoscaler.as_mut().unwrap().max = max;
+        facts
+    };
+    for (live, reason) in [
+        (autoscaled(6, None), Reason::TargetChanged),
+        (autoscaled(1, None), Reason::TargetChanged),
+        (renamed("other"), Reason::TargetChanged),
+        (facts(), Reason::TargetChanged),
+        (lowered(4), Reason::ScaleBounds),
+    ] {
+        let found = status(ask(&raise(), &live));
+        assert_eq!(
+            (found.phase, found.reason, found.touched),
+            (Phase::Inconclusive, reason, Touched::No),
+            "{:?}",
+            live.autoscaler
+        );
     }
 }
 
@@ -547,6 +768,32 @@ fn only_runs_that_started_after_the_rollout_judge_it() {
             (*phase, *reason),
             "{runs:?}"
         );
+    }
+}
+
+#[test]
+fn a_timed_out_run_is_a_failure_where_the_policy_counts_it_as_one() {
+    let timeout = Verdict::Failed(Class::Timeout);
+    let after = Some(t0().plus(1));
+    let runs = [
+        run("1", after, timeout),
+        run("2", after, Verdict::Inconclusive),
+        run("3", after, timeout),
+    ];
+    for (counts, now, expected) in [
+        (false, t0().plus(1), (Phase::Verifying, 0)),
+        (false, t0().plus(300), (Phase::Inconclusive, 0)),
+        (true, t0().plus(1), (Phase::Failed, 2)),
+    ] {
+        let mut record = record(Action::RolloutRestart);
+        record.intent.verify.count_timeouts = counts;
+        record.status = settled(t0(), &record.intent, &record.status, "");
+        let live = Live::Target(Box::new(facts()));
+        if let Next::Status(status) = next(now, &record, &live, &standing(&runs)) {
+            record.status = status;
+        }
+        let found = (record.status.phase, record.status.fresh.failures);
+        assert_eq!(found, expected, "{counts}");
     }
 }
 

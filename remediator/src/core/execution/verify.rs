@@ -1,14 +1,16 @@
 //! Whether the check passes since the target settled.
 
 use super::{Next, Standing, over};
-use crate::core::{CheckStatus, Fresh, Phase, Reason, Record, RecordStatus, Run, Time, Verdict};
+use crate::core::{
+    CheckStatus, Class, Fresh, Phase, Reason, Record, RecordStatus, Run, Time, Verdict,
+};
 
 /// What comes next while fresh runs are awaited.
 pub(super) fn verify(now: Time, record: &Record, standing: &Standing<'_>) -> Next {
     let status = &record.status;
     let verify = &record.intent.verify;
     let since = status.rolled_out.unwrap_or(now);
-    let fresh = counted(&status.fresh, standing.runs, since);
+    let fresh = counted(&status.fresh, standing.runs, since, verify.count_timeouts);
     let deadline = status.deadline.unwrap_or(now);
     let status = &RecordStatus {
         fresh,
@@ -40,7 +42,7 @@ pub(super) fn verify(now: Time, record: &Record, standing: &Standing<'_>) -> Nex
 }
 
 /// The count after these runs: only runs that are known to have started after `since` and are not counted yet.
-fn counted(before: &Fresh, runs: &[Run], since: Time) -> Fresh {
+fn counted(before: &Fresh, runs: &[Run], since: Time, timeouts: bool) -> Fresh {
     let done = before
         .last
         .as_ref()
@@ -56,11 +58,15 @@ fn counted(before: &Fresh, runs: &[Run], since: Time) -> Fresh {
                 failures: 0,
                 last,
             },
-            Verdict::Failed(crate::core::Class::Reported) => Fresh {
-                passes: 0,
-                failures: count.failures.saturating_add(1),
-                last,
-            },
+            Verdict::Failed(class)
+                if class == Class::Reported || class == Class::Timeout && timeouts =>
+            {
+                Fresh {
+                    passes: 0,
+                    failures: count.failures.saturating_add(1),
+                    last,
+                }
+            }
             // A run that says nothing of the target neither counts nor resets.
             Verdict::Failed(_) | Verdict::Inconclusive => count,
         }

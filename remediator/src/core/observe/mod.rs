@@ -23,6 +23,33 @@ const RECENT: usize = 8;
 /// Ask again at [`settles_at`] with the same snapshot. An object that is gone, or is being deleted, is forgotten; so is
 /// one that was replaced by another of the same name.
 pub fn observe(prev: CheckState, snapshot: &Snapshot, now: Time) -> (CheckState, Vec<Observation>) {
+    look(prev, snapshot, now, Some(now))
+}
+
+/// As [`observe`], where `prev` is not what was seen just before: it was kept by another process, or for longer than
+/// anybody watched. A run that it does not know may have started at any time since. `started` is what somebody who
+/// watches knows of it, as [`CheckState::started`]; without it the start is unknown, which is never taken for late
+/// enough to judge a remediation by.
+pub fn resume(
+    prev: CheckState,
+    snapshot: &Snapshot,
+    started: Option<&(String, Time)>,
+    now: Time,
+) -> (CheckState, Vec<Observation>) {
+    let known = match &snapshot.body {
+        Body::V2(body) => started.filter(|(uuid, _)| *uuid == body.uuid),
+        Body::V3(_) => None,
+    };
+    look(prev, snapshot, now, known.map(|(_, time)| *time))
+}
+
+/// `appeared` is when the run under way is taken to have started if `prev` does not know it.
+fn look(
+    prev: CheckState,
+    snapshot: &Snapshot,
+    now: Time,
+    appeared: Option<Time>,
+) -> (CheckState, Vec<Observation>) {
     if snapshot.deleting {
         return (CheckState::default(), Vec::new());
     }
@@ -36,7 +63,7 @@ pub fn observe(prev: CheckState, snapshot: &Snapshot, now: Time) -> (CheckState,
     };
     let mut told = Vec::new();
     match &snapshot.body {
-        Body::V2(body) => v2::observe(&mut state, body, now, &mut told),
+        Body::V2(body) => v2::observe(&mut state, body, now, appeared, &mut told),
         Body::V3(body) => v3::observe(&mut state, body, now, &mut told),
     }
     (state, told)

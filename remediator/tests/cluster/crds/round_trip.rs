@@ -288,11 +288,12 @@ fn intent() -> impl Strategy<Value = Intent> {
         TargetKind::StatefulSet,
         TargetKind::DaemonSet,
     ]);
-    let verify = (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(
-        |(seconds, success_threshold, failure_threshold)| Verify {
+    let verify = (any::<u32>(), any::<u32>(), any::<u32>(), any::<bool>()).prop_map(
+        |(seconds, success_threshold, failure_threshold, count_timeouts)| Verify {
             seconds,
             success_threshold,
             failure_threshold,
+            count_timeouts,
         },
     );
     let details = (

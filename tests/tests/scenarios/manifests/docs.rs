@@ -30,7 +30,12 @@ fn each_reason_is_explained_once() {
 #[test]
 fn what_the_documents_name_is_there() {
     let mut seen = BTreeSet::new();
-    for name in ["install.md", "operations.md", "security.md"] {
+    for name in [
+        "install.md",
+        "operations.md",
+        "remediation.md",
+        "security.md",
+    ] {
         let text = document(name);
         let words = text.split(|c: char| c.is_whitespace() || "()[]`,;\"'".contains(c));
         for word in words {

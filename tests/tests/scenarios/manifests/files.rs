@@ -31,8 +31,23 @@ pub(super) fn files(below: &str) -> Vec<PathBuf> {
 
 /// The objects of a file.
 pub(super) fn documents(file: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(file).unwrap();
-    serde_saphyr::from_multiple(&text).unwrap_or_else(|why| panic!("{}: {why}", file.display()))
+    objects(&fs::read_to_string(file).unwrap(), file)
+}
+
+/// The objects that a document in `docs` has its reader paste into kubectl.
+pub(super) fn pasted(document: &str) -> Vec<Value> {
+    let file = folder().join("../docs").join(document);
+    let text = fs::read_to_string(&file).unwrap();
+    let commands = text.split("<<'EOF'\n").skip(1);
+    let pasted: Vec<Value> = commands
+        .flat_map(|command| objects(command.split_once("\nEOF\n").unwrap().0, &file))
+        .collect();
+    assert!(!pasted.is_empty(), "{document}: nothing to paste");
+    pasted
+}
+
+fn objects(text: &str, file: &Path) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).unwrap_or_else(|why| panic!("{}: {why}", file.display()))
 }
 
 /// The checks of the examples.

@@ -15,8 +15,11 @@ use crate::line::{Line, Verdict};
 use cluster::Cluster;
 use files::{checks, documents, files, folder, items, kind, name, pod_spec, text};
 
-/// The node of the sandbox serves no `pods/exec`, so that its one check cannot pass here; what it may do can be seen.
+/// The node of the sandbox serves no `pods/exec`, so that this check cannot pass here; what it may do can be seen.
 const NO_EXEC: &str = "exec-check";
+
+/// There are no logs to ask for.
+const NO_LOGS: &str = "log-check";
 
 #[test]
 fn each_check_has_an_example_for_both_lines() {
@@ -107,6 +110,12 @@ async fn run_with_roles(line: Line) {
     for check in checks(line) {
         let verdict = line.wait_for(&cluster.api, name(&check), |_| true).await;
         match verdict {
+            Verdict::Failed(errors) if cluster::binary(&check) == NO_LOGS => assert!(
+                errors
+                    .iter()
+                    .all(|error| error.starts_with("log backend: ")),
+                "{line:?}: {errors:?}"
+            ),
             Verdict::Failed(errors) if cluster::binary(&check) == NO_EXEC => assert!(
                 !errors.iter().any(|error| error.contains("not allowed")),
                 "{line:?} {}: {errors:?}",

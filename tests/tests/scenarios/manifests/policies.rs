@@ -5,7 +5,7 @@ use sandbox::api::Api;
 use sandbox::apiserver::{ApiServer, ApiServerOptions};
 use serde_json::{Value, json};
 
-use super::files::{documents, files, folder, items, kind, name, text};
+use super::files::{documents, files, folder, items, kind, name, pasted, text};
 
 /// Messages of the rules of `schema` that refuse `object`, a change of `old` if there is one.
 fn refusals(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<String> {
@@ -20,7 +20,7 @@ fn refusals(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<String> 
 }
 
 #[tokio::test]
-async fn policies_of_the_samples_are_accepted() {
+async fn policies_of_samples_and_guide_are_accepted() {
     let server = ApiServer::start(ApiServerOptions::default()).await.unwrap();
     let api = Api::new(&server.url(), None, "test").unwrap();
     let mut schema = Value::Null;
@@ -38,7 +38,10 @@ async fn policies_of_the_samples_are_accepted() {
         .into_iter()
         .flat_map(files);
     let mut seen = 0;
-    for policy in samples.flat_map(|file| documents(&file)) {
+    for policy in samples
+        .flat_map(|file| documents(&file))
+        .chain(pasted("remediation.md"))
+    {
         if kind(&policy) != "RemediationPolicy" {
             continue;
         }

@@ -90,13 +90,13 @@ fn counted(rule: Rule) -> Rule {
     rule.spare("leases").spare("events")
 }
 
-/// Writes of a policy's status that two remediations may differ in: what changes at the same time is written at once.
-const FEWER: u64 = 4;
+/// Writes that one remediation may have more than another: what a policy's status tells depends on how its check's runs
+/// fall.
+const MARGIN: u64 = 3;
 
-/// A remediation during which the process is killed at its `nth` write, if `at` says so. Only of the last ones of
-/// `writes` there may be none. Returns how many writes there were before the first process ended.
-async fn remediation(action: Action, at: Option<(u64, When)>, writes: u64) -> u64 {
-    let expected = writes;
+/// A remediation during which the process is killed at its `nth` write, if `at` says so and there is one. Returns how
+/// many writes there were, or, if it was to be killed, whether it was.
+async fn remediation(action: Action, at: Option<(u64, When)>) -> u64 {
     let shop = Shop::start().await;
     let before = action.before(&shop).await;
     let policy = json!({"retry": {"cooldownSeconds": 3600}});
@@ -117,14 +117,11 @@ async fn remediation(action: Action, at: Option<(u64, When)>, writes: u64) -> u6
     let first = shop.replica("first", &[]);
     let over = async || is_held() || shop.all_over().await;
     shop.run_checks("web", cured, over).await;
-    let count = faults.strikes(writes);
-    if let (Some((nth, _)), false) = (at, is_held()) {
-        let last = nth + FEWER >= expected;
-        assert!(
-            last,
-            "{action:?} {at:?} of {expected}: it had no such write"
-        );
-    }
+    let count = if at.is_some() {
+        u64::from(is_held())
+    } else {
+        faults.strikes(writes)
+    };
     if let Some(rule) = held.filter(|_| is_held()) {
         first.kill().await;
         gate.empty().await;
@@ -152,17 +149,20 @@ async fn remediation(action: Action, at: Option<(u64, When)>, writes: u64) -> u6
 
 /// A remediation that nothing disturbs tells how many writes there are; then one is killed at each of them.
 async fn killed_at_every_write(action: Action) {
-    let writes = remediation(action, None, 0).await;
+    let writes = remediation(action, None).await;
     assert!(writes >= 5, "{action:?}: {writes} writes");
     let cases = (0..writes).flat_map(|nth| {
-        [When::BeforeCommit, When::AfterCommit]
-            .map(|when| remediation(action, Some((nth, when)), writes))
+        [When::BeforeCommit, When::AfterCommit].map(|when| remediation(action, Some((nth, when))))
     });
-    stream::iter(cases)
-        .for_each_concurrent(AT_ONCE, async |case| {
-            case.await;
-        })
+    let killed: Vec<u64> = stream::iter(cases)
+        .buffer_unordered(AT_ONCE)
+        .collect()
         .await;
+    let killed: u64 = killed.into_iter().sum();
+    assert!(
+        killed + 2 * MARGIN >= 2 * writes,
+        "{action:?}: killed at {killed} of {writes} writes, before and after"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,34 +116,40 @@ impl Shop {
         self.api.create(POLICIES, &policy).await.unwrap()
     }
 
-    /// What Kuberhealthy writes at the end of a run that began now. It is at least a second since the one before: runs
-    /// that are closer count once.
+    /// A run of the check that begins now and finds these errors.
     pub(crate) async fn report(&self, name: &str, errors: &[&str]) {
+        let started = self.start_run(name).await;
+        self.end_run(name, started, errors).await;
+    }
+
+    /// Begins a run, at least a second after the one before: runs that are closer count once.
+    async fn start_run(&self, name: &str) -> u64 {
+        let check = self.api.get(&format!("{CHECKS}/{name}")).await.unwrap();
+        let times = ["lastRunUnix", "lastOKUnix", "lastFailureUnix"];
+        let times = times.map(|name| check["status"][name].as_u64());
+        let last = times.into_iter().max().flatten().unwrap_or(0);
+        while unix_now() <= last {
+            sleep(LOOK).await;
+        }
+        unix_now()
+    }
+
+    /// What Kuberhealthy writes at the end of a run.
+    async fn end_run(&self, name: &str, started: u64, errors: &[&str]) {
         let path = format!("{CHECKS}/{name}");
-        let status = self.next_run(name).await;
+        let status = self.api.get(&path).await.unwrap()["status"].clone();
         let (counter, ended) = match errors {
             [] => ("successCount", "lastOKUnix"),
             _ => ("failureCount", "lastFailureUnix"),
         };
-        let now = unix_now();
         let mut next = json!({
-            "ok": errors.is_empty(), "errors": errors, "currentUUID": "", "lastRunUnix": now,
+            "ok": errors.is_empty(), "errors": errors, "currentUUID": "", "lastRunUnix": started,
         });
         next[counter] = json!(status[counter].as_u64().unwrap_or(0) + 1);
-        next[ended] = json!(now);
+        next[ended] = json!(unix_now());
         let patch = json!({"status": next});
         let path = format!("{path}/status");
         self.api.patch(&path, Patch::Merge, &patch).await.unwrap();
-    }
-
-    /// Waits until a run of the check would not begin in the same second as the last one. Returns its status.
-    async fn next_run(&self, name: &str) -> Value {
-        let path = format!("{CHECKS}/{name}");
-        let status = self.api.get(&path).await.unwrap()["status"].clone();
-        while Some(unix_now()) == status["lastRunUnix"].as_u64() {
-            sleep(LOOK).await;
-        }
-        status
     }
 
     /// Runs of the check, one after the other, until `done`: they fail until the workload was `cured`.
@@ -160,17 +166,14 @@ impl Shop {
                 "not done: {}",
                 self.story().await
             );
-            // What is looked at has to be so in the second in which the run is said to begin.
-            self.next_run(name).await;
-            let second = unix_now();
+            // What it finds is what was the case after it began.
+            let started = self.start_run(name).await;
             let errors: &[&str] = match cured().await {
                 true => &[],
                 false => &["expected status 200, got 503"],
             };
-            if unix_now() != second {
-                continue;
-            }
-            self.report(name, errors).await;
+            self.end_run(name, started, errors).await;
+            let second = unix_now();
             while unix_now() == second && !done().await {
                 sleep(LOOK).await;
             }

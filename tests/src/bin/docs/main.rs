@@ -1,8 +1,11 @@
-//! Writes into the documents what the programs know best: the list of checks and every option of each.
+//! Writes into the documents what the programs know best: the checks and every option of each, and the remediator's flags,
+//! metrics, guards and fields.
 //!
 //! `cargo run -p scenarios --bin docs` rewrites the blocks between `<!-- generated: NAME -->` and
 //! `<!-- end -->`; with `--check` it changes nothing and fails if a block is not what it should be. The source is the
-//! definitions that `--help` is made of.
+//! definitions that `--help` and `kubectl explain` are made of.
+
+mod remediator;
 
 use std::env;
 use std::fmt::Write as _;
@@ -24,7 +27,7 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut stale = Vec::new();
-    for (file, name, text) in blocks() {
+    for (file, name, text) in blocks()? {
         let path = root.join(&file);
         let old = fs::read_to_string(&path).with_context(|| {
             format!(
@@ -54,13 +57,14 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 /// File, name and text of every block.
-fn blocks() -> Vec<(PathBuf, String, String)> {
+fn blocks() -> anyhow::Result<Vec<(PathBuf, String, String)>> {
     let mut blocks = vec![(PathBuf::from("README.md"), "checks".to_owned(), overview())];
     for check in CHECKS {
         let file = PathBuf::from(format!("docs/checks/{}.md", check.name));
         blocks.push((file, "options".to_owned(), options(check)));
     }
-    blocks
+    blocks.extend(remediator::blocks()?);
+    Ok(blocks)
 }
 
 /// The table of checks.
