@@ -8,7 +8,6 @@ use super::policies::{Look, hold};
 use super::requests::denied;
 use super::status::{Asked, Found};
 use super::{Failed, Leader, Workloads};
-use crate::clock;
 use crate::core::execution::Live;
 use crate::core::{Decision, PolicySpec, Reason};
 use crate::crd::{Remediation, remediation, state_view};
@@ -54,7 +53,7 @@ impl<W: Workloads> Leader<W> {
                     // Nobody has done anything for a record that has just been made, and every write carries what makes it
                     // fail if the target has changed: it need not be read again.
                     let live = Live::Target(Box::new(facts.clone()));
-                    self.hand_over(&record.name, live, clock::instant());
+                    self.hand_over(&record, live);
                 }
                 self.put_record(record);
             }

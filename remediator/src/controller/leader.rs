@@ -35,6 +35,14 @@ const FRESH: Duration = Duration::from_secs(1);
 const PRUNED: u32 = 20;
 const PRUNE: Duration = Duration::from_secs(1);
 
+/// What was read of a target just before its record was made.
+struct HandedOver {
+    live: Live,
+    at: Instant,
+    /// The record's, as it was made.
+    resource_version: String,
+}
+
 /// One time of leadership.
 pub(super) struct Leader<W> {
     pub(super) client: Client,
@@ -46,7 +54,7 @@ pub(super) struct Leader<W> {
     pub(super) pruning: Mutex<Bucket>,
     pub(super) alerts: Mutex<HashMap<Reason, Time>>,
     failures: Mutex<HashMap<Key, u32>>,
-    handed_over: Mutex<HashMap<ObjectKey, (Live, Instant)>>,
+    handed_over: Mutex<HashMap<ObjectKey, HandedOver>>,
 }
 
 impl<W: Workloads> Leader<W> {
@@ -186,15 +194,22 @@ impl<W: Workloads> Leader<W> {
         }
     }
 
-    /// Leaves what was read of a record's target to who makes its first write.
-    pub(super) fn hand_over(&self, record: &ObjectKey, live: Live, at: Instant) {
-        lock(&self.handed_over).insert(record.clone(), (live, at));
+    /// Leaves what was read of a new record's target to who makes its first write.
+    pub(super) fn hand_over(&self, record: &Record, live: Live) {
+        let handed_over = HandedOver {
+            live,
+            at: clock::instant(),
+            resource_version: record.resource_version.clone(),
+        };
+        lock(&self.handed_over).insert(record.name.clone(), handed_over);
     }
 
-    /// What was left for this record, if it is fresh.
-    pub(super) fn handed_over(&self, record: &ObjectKey) -> Option<Live> {
-        let (live, at) = lock(&self.handed_over).remove(record)?;
-        (clock::instant().saturating_duration_since(at) < FRESH).then_some(live)
+    /// What was left for this record. A record that has been written since may have changed its target, and so may
+    /// anybody after a while.
+    pub(super) fn handed_over(&self, record: &Record) -> Option<Live> {
+        let found = lock(&self.handed_over).remove(&record.name)?;
+        let fresh = clock::instant().saturating_duration_since(found.at) < FRESH;
+        (fresh && found.resource_version == record.resource_version).then_some(found.live)
     }
 
     pub(super) async fn limited<T>(

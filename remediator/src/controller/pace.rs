@@ -37,24 +37,19 @@ impl Bucket {
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A watch that lasted this long was a good one.
-const GOOD: Duration = Duration::from_secs(60);
-
-/// When a list or watch may be begun: four at once, then four a minute, and with longer and longer pauses as long as
-/// each one fails.
+/// When a list or watch may be begun: twelve a minute in the long run, and with longer and longer pauses as long as each
+/// one is refused. Fewer would spare an API server that ends each watch at once, and leave us blind for longer.
 #[derive(Debug)]
 pub(super) struct Pace {
     bucket: Bucket,
     failures: u32,
-    began: Option<Instant>,
 }
 
 impl Pace {
     pub(super) const fn new() -> Pace {
         Pace {
-            bucket: Bucket::new(4, Duration::from_secs(15)),
+            bucket: Bucket::new(8, Duration::from_secs(5)),
             failures: 0,
-            began: None,
         }
     }
 
@@ -69,31 +64,22 @@ impl Pace {
                 .mul_f64(0.75 + chance.clamp(0.0, 1.0) / 2.0),
         };
         let at = now + back_off;
-        let at = match self.bucket.take(at) {
-            Ok(()) => at,
-            Err(wait) => {
-                let at = at + wait;
-                // There is a place by then.
-                let _ = self.bucket.take(at);
-                at
-            }
-        };
-        self.began = Some(at);
-        at - now
+        let wait = self.bucket.take(at).err().unwrap_or_default();
+        if !wait.is_zero() {
+            // There is a place by then.
+            let _ = self.bucket.take(at + wait);
+        }
+        back_off + wait
     }
 
-    /// It has failed.
-    pub(super) fn failed(&mut self, now: Instant) {
-        self.ended(now);
+    /// It was refused.
+    pub(super) fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// It has ended in an ordinary way.
-    pub(super) fn ended(&mut self, now: Instant) {
-        let lasted = self.began.map(|began| now.saturating_duration_since(began));
-        if lasted.is_some_and(|lasted| lasted >= GOOD) {
-            self.failures = 0;
-        }
+    /// It was not.
+    pub(super) fn began(&mut self) {
+        self.failures = 0;
     }
 }
 
@@ -119,7 +105,7 @@ mod tests {
         assert_eq!(bucket.take(now + 60 * second), Err(second));
     }
 
-    /// Begins in an hour, at which each fails or ends after so long, and the most in one minute.
+    /// Begins in an hour, each refused or ended at once or after so long; and the most of them in one minute.
     fn an_hour(fails: bool, after: Duration) -> (usize, usize) {
         let start = clock::instant();
         let (mut pace, mut now, mut begun) = (Pace::new(), start, Vec::new());
@@ -129,9 +115,9 @@ mod tests {
             begun.push(now);
             now += after;
             if fails {
-                pace.failed(now);
+                pace.failed();
             } else {
-                pace.ended(now);
+                pace.began();
             }
         }
         let minute = Duration::from_secs(60);
@@ -145,29 +131,29 @@ mod tests {
 
     #[test]
     fn watches_are_begun_a_few_times_a_minute_whatever_happens() {
-        let at_once = Duration::ZERO;
-        for (fails, after) in [
-            (true, at_once),
-            (false, at_once),
-            (true, Duration::from_secs(61)),
-            (false, Duration::from_secs(10)),
+        let (at_once, later) = (Duration::ZERO, Duration::from_secs(2));
+        for (fails, after, hourly, most) in [
+            (false, at_once, 728, 20),
+            (false, later, 728, 20),
+            (true, at_once, 170, 8),
+            (true, later, 170, 8),
         ] {
             let (hour, minute) = an_hour(fails, after);
-            assert!(hour <= 244, "{hour} an hour: {fails} {after:?}");
-            assert!(minute <= 8, "{minute} a minute: {fails} {after:?}");
+            assert!(hour <= hourly, "{hour} an hour: {fails} {after:?}");
+            assert!(minute <= most, "{minute} a minute: {fails} {after:?}");
+            assert!(hour >= 100, "it goes on: {hour} {fails} {after:?}");
         }
-        let (hour, _) = an_hour(true, at_once);
-        assert!((100..=170).contains(&hour), "{hour} an hour");
     }
 
     #[test]
     fn the_first_is_begun_at_once_and_so_is_one_after_a_good_one() {
         let (mut pace, now) = (Pace::new(), clock::instant());
         assert_eq!(pace.begin(now, 0.5), Duration::ZERO);
-        pace.failed(now);
+        pace.failed();
         assert_eq!(pace.begin(now, 0.5), Duration::from_millis(500));
-        let later = now + Duration::from_secs(70);
-        pace.ended(later);
-        assert_eq!(pace.begin(later, 0.5), Duration::ZERO);
+        pace.failed();
+        assert_eq!(pace.begin(now, 0.5), Duration::from_secs(1));
+        pace.began();
+        assert_eq!(pace.begin(now, 0.5), Duration::ZERO);
     }
 }

@@ -24,7 +24,6 @@ const STEPS: usize = 8;
 impl<W: Workloads> Leader<W> {
     /// Does what the record needs now. Returns after how long to look again.
     pub(super) async fn record(&self, key: &ObjectKey) -> Result<Option<Duration>, Failed> {
-        let mut known = self.handed_over(key);
         for _ in 0..STEPS {
             let Some(record) = self.with_objects(|objects| objects.records.get(key).cloned())
             else {
@@ -42,7 +41,8 @@ impl<W: Workloads> Leader<W> {
                 true => None,
                 false => Some(self.admission.lock().await),
             };
-            let (next, settles) = self.ask(&record, known.take()).await?;
+            let known = self.handed_over(&record);
+            let (next, settles) = self.ask(&record, known).await?;
             match next {
                 Next::Status(status) => self.put_status(&record, status).await?,
                 Next::Act(write) => {

@@ -122,12 +122,14 @@ impl Broken {
     }
 }
 
-/// How a watch ended.
+/// How a watch ended that had begun.
 enum End {
     /// As watches do; it is begun again where it ended.
     Over,
     /// It is not known any more what has changed.
     TooOld,
+    /// It broke.
+    Broken(Broken),
 }
 
 /// Watches all objects of a kind, for ever.
@@ -147,26 +149,26 @@ pub(super) async fn follow(client: Client, source: Source, tell: impl Fn(Change)
             None => match watch.list().await {
                 Ok(from) => from,
                 Err(error) => {
-                    pace.failed(clock::instant());
+                    pace.failed();
                     watch.failed("list", &error);
                     continue;
                 }
             },
         };
         let mut at = from;
-        match watch.watch(&mut at).await {
-            Ok(End::Over) => {
-                pace.ended(clock::instant());
-                known = Some(at);
-            }
+        let ended = watch.watch(&mut at).await;
+        match ended {
+            Ok(_) => pace.began(),
+            Err(_) => pace.failed(),
+        }
+        match ended {
+            Ok(End::Over) => known = Some(at),
             Ok(End::TooOld) => {
                 tracing::debug!(kind = watch.source.kind.plural(), "listed again");
-                pace.ended(clock::instant());
             }
-            Err(error) => {
-                pace.failed(clock::instant());
+            Ok(End::Broken(error)) | Err(error) => {
                 watch.failed("watch", &error);
-                // What was refused may be another object's version, or a kind that is gone: then all is read anew.
+                // What was refused may be the version, or a kind that is gone: then all is read anew.
                 if error.code().is_none_or(|code| code >= 429 && code != 500) {
                     known = Some(at);
                 }
@@ -231,14 +233,16 @@ impl<F: Fn(Change)> Watch<F> {
                 Ok(Some(WatchEvent::Error(status))) if status.code == 410 => {
                     return Ok(End::TooOld);
                 }
-                Ok(Some(WatchEvent::Error(status))) => return Err(kube::Error::Api(status).into()),
+                Ok(Some(WatchEvent::Error(status))) => {
+                    return Ok(End::Broken(kube::Error::Api(status).into()));
+                }
                 Err(kube::Error::Api(status)) if status.code == 410 => return Ok(End::TooOld),
                 Err(kube::Error::SerdeError(error)) => {
                     let kind = self.source.kind.plural();
                     tracing::warn!(kind, %error, "a change that cannot be read was left out");
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Ok(End::Broken(error.into())),
             };
             at.clone_from(&object.metadata.resource_version);
             (self.tell)(Change::Deleted(key(&object)));
