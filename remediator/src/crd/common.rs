@@ -90,7 +90,7 @@ pub struct RolloutRestart {}
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollback {}
 
-/// Changes the number of replicas. Either `replicas`, or `step` with `maxReplicas`.
+/// Raises the number of replicas. Either `replicas`, or `step` with `maxReplicas`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

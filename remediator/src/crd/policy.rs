@@ -168,7 +168,7 @@ pub struct Step {
     /// Restarts all pods as `kubectl rollout restart` does, at the pace of the target's update strategy. Written {}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout_restart: Option<RolloutRestart>,
-    /// Changes the number of replicas: either to `replicas`, or by `step` up to `maxReplicas`. Never to zero. Not for
+    /// Raises the number of replicas: either to `replicas`, or by `step` up to `maxReplicas`. Never downwards. Not for
     /// a DaemonSet, nor for a target of an autoscaler unless safety.autoscaler is RaiseMinimum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
