@@ -38,14 +38,20 @@ async fn facts(
     need: FactsNeed,
 ) -> Result<Option<Facts>, NotRead> {
     let api = workloads(client, namespace, kind);
-    let Some(found) = limited(api.get_opt(name)).await? else {
+    let found = limited(api.get_opt(name));
+    // What does not depend on the workload is read beside it: who waits for this acts on it.
+    let (found, autoscaler) = match need {
+        FactsNeed::Target => tokio::join!(found, autoscaler::of(client, namespace, kind, name)),
+        FactsNeed::Pods | FactsNeed::Revision => (found.await, Ok(None)),
+    };
+    let Some(found) = found? else {
         return Ok(None);
     };
     let selector = selector(&found)?;
     let mut facts = shown(kind, &found)?;
     match need {
         FactsNeed::Target => {
-            facts.autoscaler = autoscaler::of(client, namespace, kind, name).await?;
+            facts.autoscaler = autoscaler?;
         }
         FactsNeed::Pods => {
             facts.pods = pods::of(client, namespace, kind, &facts.uid, &selector).await?;

@@ -201,15 +201,32 @@ impl<W: Workloads> Leader<W> {
             at: clock::instant(),
             resource_version: record.resource_version.clone(),
         };
-        lock(&self.handed_over).insert(record.name.clone(), handed_over);
+        let mut all = lock(&self.handed_over);
+        all.retain(|_, known| handed_over.at.saturating_duration_since(known.at) < FRESH);
+        all.insert(record.name.clone(), handed_over);
     }
 
     /// What was left for this record. A record that has been written since may have changed its target, and so may
     /// anybody after a while.
     pub(super) fn handed_over(&self, record: &Record) -> Option<Live> {
-        let found = lock(&self.handed_over).remove(&record.name)?;
+        let mut all = lock(&self.handed_over);
+        let found = all.get(&record.name)?;
         let fresh = clock::instant().saturating_duration_since(found.at) < FRESH;
-        (fresh && found.resource_version == record.resource_version).then_some(found.live)
+        if fresh && found.resource_version == record.resource_version {
+            return Some(found.live.clone());
+        }
+        all.remove(&record.name);
+        None
+    }
+
+    /// The record was written and its target was not: what was left for it is as good as before.
+    pub(super) fn still_handed_over(&self, before: &Record, written: &Record) {
+        let mut all = lock(&self.handed_over);
+        let found = all.get_mut(&written.name);
+        let known = found.filter(|found| found.resource_version == before.resource_version);
+        if let Some(known) = known {
+            known.resource_version.clone_from(&written.resource_version);
+        }
     }
 
     pub(super) async fn limited<T>(

@@ -180,6 +180,9 @@ impl<W: Workloads> Leader<W> {
         match written {
             Ok(written) => {
                 let written = parsed(&written)?;
+                if waits(&written) {
+                    self.still_handed_over(record, &written);
+                }
                 self.tell_record(&record.status, &written);
                 self.put_record(written);
                 Ok(())

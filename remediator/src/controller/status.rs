@@ -5,6 +5,7 @@ use super::objects::Policy;
 use super::world::Surroundings;
 use crate::core::{
     CheckStatus, Class, Decision, PolicySpec, PolicyState, Reason, Record, Time, Verdict,
+    standing_hold,
 };
 use crate::crd::{ConditionStatus, RemediationPolicyStatus, write_state};
 
@@ -50,9 +51,14 @@ pub(super) fn refused(
         Reason::InvalidPolicy.as_str(),
         Reason::InvalidPolicy.message(why),
     );
-    set(&mut status.conditions, ACCEPTED, says, generation, now);
-    let held = Says::because(false, Reason::InvalidPolicy);
-    set(&mut status.conditions, ALLOWED, held, generation, now);
+    set(
+        &mut status.conditions,
+        ACCEPTED,
+        says.clone(),
+        generation,
+        now,
+    );
+    set(&mut status.conditions, ALLOWED, says, generation, now);
     status
 }
 
@@ -84,7 +90,11 @@ pub(super) fn status(
     let known = !matches!(found.decision, Decision::NeedFacts(_));
     let mut says = Vec::new();
     if known {
-        let (allowed, until) = allowed(found);
+        let standing = match &found.decision {
+            Decision::Idle { .. } => standing_hold(now, spec, &found.state, &found.around.world()),
+            _ => None,
+        };
+        let (allowed, until) = allowed(found, standing.as_ref().unwrap_or(&found.decision));
         status.next_allowed_time = until;
         says.push((ACCEPTED, accepted(found)));
         says.push((HEALTHY, healthy(found)));
@@ -135,8 +145,8 @@ fn last_refusal(records: &[Record]) -> Option<&str> {
     refused.then(|| plain.map_or(message, |plain| plain.trim_start_matches([':', ' '])))
 }
 
-fn allowed(found: &Found) -> (Says, Option<Time>) {
-    match &found.decision {
+fn allowed(found: &Found, decision: &Decision) -> (Says, Option<Time>) {
+    match decision {
         Decision::Hold {
             reason,
             message,

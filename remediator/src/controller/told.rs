@@ -23,9 +23,18 @@ pub(super) fn held(
     before: Option<&RemediationPolicyStatus>,
     after: &RemediationPolicyStatus,
 ) -> Option<Reason> {
-    let reason = why_not(&after.conditions, ALLOWED)?;
-    let known = before.and_then(|status| why_not(&status.conditions, ALLOWED));
+    let reason = holding(after)?;
+    let known = before.and_then(holding);
     (known != Some(reason) && !own(reason)).then_some(reason)
+}
+
+/// Why the policy is held back, if there is anything to hold back: a pause while nothing is wrong holds nothing.
+fn holding(status: &RemediationPolicyStatus) -> Option<Reason> {
+    let reason = why_not(&status.conditions, ALLOWED)?;
+    let incident = status.incident.as_ref();
+    let open = incident.is_some_and(|incident| incident.recovered_time.is_none());
+    let pause = matches!(reason, Reason::Paused | Reason::GloballyPaused);
+    (open || !pause).then_some(reason)
 }
 
 /// A remediation of its own that is under way holds a policy back, which is as it should be.
@@ -295,5 +304,10 @@ mod tests {
         ] {
             assert_eq!(held(Some(&of(before)), &of(after)), expected);
         }
+        let paused = |incident| status(incident, Some(Reason::Paused));
+        let (well, broken) = (paused(None), paused(open));
+        assert_eq!(held(None, &well), None);
+        assert_eq!(held(Some(&well), &broken), Some(Reason::Paused));
+        assert_eq!(held(Some(&broken), &broken), None);
     }
 }

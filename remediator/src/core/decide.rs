@@ -79,6 +79,23 @@ pub fn still_wanted(
     }
 }
 
+/// What would hold the policy back although nothing is wrong now: who pauses a policy wants to see that it is paused.
+pub fn standing_hold(
+    now: Time,
+    spec: &PolicySpec,
+    state: &PolicyState,
+    world: &World<'_>,
+) -> Option<Decision> {
+    let question = Question {
+        now,
+        spec,
+        state,
+        world,
+    };
+    let standing = [Guard::Cycle, Guard::Rival, Guard::GlobalPause, Guard::Pause];
+    standing.into_iter().find_map(|guard| question.ask(guard))
+}
+
 /// Whether a remediation that was recorded and not begun may still be, as far as its target goes: it may have changed
 /// while the record waited for its turn, for approval or for a disruption budget.
 ///

@@ -279,10 +279,20 @@ impl<'a> Question<'a> {
                 StormState::Cooling { .. } | StormState::Calm => None,
             },
             Guard::Upstream => upstream_hold(now, spec, state, world),
-            Guard::InFlight => (world.in_flight >= world.limits.in_flight)
-                .then(|| hold(Reason::TooManyInFlight, "", None))?,
-            Guard::Rate => (world.last_hour >= world.limits.per_hour)
-                .then(|| hold(Reason::RateLimited, "", None))?,
+            Guard::InFlight => (world.in_flight >= world.limits.in_flight).then(|| {
+                hold(
+                    Reason::TooManyInFlight,
+                    &world.limits.in_flight.to_string(),
+                    None,
+                )
+            })?,
+            Guard::Rate => (world.last_hour >= world.limits.per_hour).then(|| {
+                hold(
+                    Reason::RateLimited,
+                    &world.limits.per_hour.to_string(),
+                    None,
+                )
+            })?,
             Guard::Deleting
             | Guard::Excluded
             | Guard::Stateful

@@ -21,7 +21,7 @@ pub mod time;
 pub mod vocabulary;
 pub mod windows;
 
-pub use decide::{decide, still_wanted, target_allows, wake};
+pub use decide::{decide, standing_hold, still_wanted, target_allows, wake};
 pub use depends::upstreams_recovered;
 pub use incident::{advance, incident_id};
 pub use matching::Matcher;

@@ -303,7 +303,7 @@ impl Reason {
             Reason::InfrastructureFailure => "Kuberhealthy could not run the check",
             Reason::CheckNotFound => "the check does not exist",
             Reason::AmbiguousCheck => {
-                "a check of this name exists in both kinds; the policy must say which"
+                "a check of this name exists in both kinds: set trigger.check.kind to KuberhealthyState or HealthCheck"
             }
             Reason::Baseline => "the check was failing when it was first seen",
             Reason::InvalidPolicy => "the policy cannot be used as it is",

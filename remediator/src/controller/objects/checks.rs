@@ -1,6 +1,6 @@
 //! Checks: of those that no policy names, only that they exist.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::core::{
@@ -103,6 +103,7 @@ pub(in crate::controller) enum Entry {
 #[derive(Debug, Default)]
 pub(in crate::controller) struct Checks {
     entries: BTreeMap<CheckKey, Entry>,
+    failing: BTreeSet<CheckKey>,
     schedules: BTreeMap<ObjectKey, Timing>,
 }
 
@@ -123,10 +124,30 @@ impl Checks {
     pub(in crate::controller) fn look(&mut self, key: &CheckKey, now: Time) -> Option<&Check> {
         match self.entries.get_mut(key)? {
             Entry::Read(check) => {
+                let failed = check.fails();
                 check.look(now);
+                match (failed, check.fails()) {
+                    (false, true) => drop(self.failing.insert(key.clone())),
+                    (true, false) => drop(self.failing.remove(key)),
+                    (false, false) | (true, true) => {}
+                }
                 Some(check)
             }
             Entry::Unread | Entry::Malformed(_) => None,
+        }
+    }
+
+    /// Those whose last run failed.
+    pub(super) fn failing(&self) -> impl Iterator<Item = &CheckKey> {
+        self.failing.iter()
+    }
+
+    /// Keeps in mind whether the check fails.
+    fn note(&mut self, key: &CheckKey) {
+        if self.read(key).is_some_and(Check::fails) {
+            self.failing.insert(key.clone());
+        } else {
+            self.failing.remove(key);
         }
     }
 
@@ -137,7 +158,8 @@ impl Checks {
         known: impl FnOnce(&Snapshot) -> CheckState,
         now: Time,
     ) -> bool {
-        match self.entries.get_mut(&snapshot.key) {
+        let key = snapshot.key.clone();
+        let new = match self.entries.get_mut(&key) {
             Some(Entry::Read(check)) => {
                 check.update(snapshot, now);
                 false
@@ -145,28 +167,33 @@ impl Checks {
             before => {
                 let new = before.is_none();
                 let state = known(&snapshot);
-                let key = snapshot.key.clone();
                 let check = Box::new(Check::new(snapshot, state, now));
-                self.entries.insert(key, Entry::Read(check));
+                self.entries.insert(key.clone(), Entry::Read(check));
                 new
             }
-        }
+        };
+        self.note(&key);
+        new
     }
 
     /// Only that it exists. Whether it did not before.
     pub(super) fn put_unread(&mut self, key: CheckKey, entry: Entry) -> bool {
-        self.entries.insert(key, entry).is_none()
+        let new = self.entries.insert(key.clone(), entry).is_none();
+        self.note(&key);
+        new
     }
 
     /// Forgets what a check that exists says.
     pub(super) fn drop_body(&mut self, key: &CheckKey) {
         if let Some(entry) = self.entries.get_mut(key) {
             *entry = Entry::Unread;
+            self.failing.remove(key);
         }
     }
 
     /// Whether there was such a check.
     pub(super) fn remove(&mut self, key: &CheckKey) -> bool {
+        self.failing.remove(key);
         self.entries.remove(key).is_some()
     }
 

@@ -2,6 +2,7 @@
 //! a name that makes it fail if the cache was behind.
 
 mod checks;
+mod counts;
 mod policies;
 mod read;
 mod records;
@@ -15,12 +16,14 @@ use super::kinds::Kind;
 use super::watch::{Change, Source};
 use crate::core::depends::Edges;
 use crate::core::{
-    CheckKey, CheckKind, CheckState, CheckStatus, ObjectKey, PolicySpec, Record, Snapshot, Time,
-    parse_snapshot,
+    CheckKey, CheckKind, CheckState, ObjectKey, PolicySpec, Record, Snapshot, Time, parse_snapshot,
 };
 use crate::crd::state_view;
 
+use counts::Counted;
+
 pub(super) use checks::{Check, Checks, Entry, check_key};
+pub(super) use counts::Counts;
 pub(super) use policies::{Policies, Policy};
 pub(super) use read::belonging;
 pub(super) use records::{Owner, Records};
@@ -32,19 +35,8 @@ pub(super) struct Objects {
     pub(super) records: Records,
     pub(super) checks: Checks,
     edges: Option<Arc<Edges>>,
-    counts: Option<(Time, Counts)>,
+    counted: Counted,
     complete: BTreeSet<Source>,
-}
-
-/// Checks that policies are triggered by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    /// All of them.
-    pub(super) mapped: u32,
-    /// Those that fail or are being remediated.
-    pub(super) failing: u32,
-    /// Those that are stale.
-    pub(super) stale: u32,
 }
 
 /// What a change concerns.
@@ -219,6 +211,9 @@ impl Objects {
                 self.checks.drop_body(&check_key(line, &key));
             }
         }
+        if renamed.named {
+            self.counted.forget();
+        }
         self.existence(renamed.edges);
     }
 
@@ -226,6 +221,7 @@ impl Objects {
     fn existence(&mut self, changed: bool) {
         if changed {
             self.edges = None;
+            self.counted.forget();
         }
     }
 
@@ -298,39 +294,6 @@ impl Objects {
         let edges = Arc::new(edges);
         self.edges = Some(edges.clone());
         edges
-    }
-
-    /// Counts the checks; anew if `exactly`, else at most once a second.
-    pub(super) fn counts(&mut self, now: Time, exactly: bool) -> Counts {
-        match self.counts {
-            Some((at, counts)) if at == now && !exactly => counts,
-            _ => {
-                let counts = self.count(now);
-                self.counts = Some((now, counts));
-                counts
-            }
-        }
-    }
-
-    fn count(&self, now: Time) -> Counts {
-        let remediated = self.records.remediated();
-        let mut counts = Counts::default();
-        for (check, policies) in self.policies.triggers() {
-            let mut meant: BTreeSet<CheckKey> = BTreeSet::new();
-            for spec in policies.iter().filter_map(|key| self.spec(key)) {
-                meant.extend(self.meant(spec.source, check));
-            }
-            let busy = policies.iter().any(|policy| remediated.contains(policy));
-            for key in meant {
-                let read = self.checks.read(&key);
-                let fails = busy || read.is_some_and(Check::fails);
-                let stale = read.is_some_and(|check| check.status(now) == CheckStatus::Stale);
-                counts.mapped = counts.mapped.saturating_add(1);
-                counts.failing = counts.failing.saturating_add(fails.into());
-                counts.stale = counts.stale.saturating_add(stale.into());
-            }
-        }
-        counts
     }
 
     fn spec(&self, policy: &ObjectKey) -> Option<&PolicySpec> {

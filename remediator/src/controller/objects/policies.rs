@@ -86,6 +86,8 @@ pub(in crate::controller) struct Policies {
 pub(super) struct Renamed {
     /// Checks that no policy names any more.
     pub(super) dropped: Vec<ObjectKey>,
+    /// Whether other checks are named than before.
+    pub(super) named: bool,
     /// Whether the dependencies between checks have changed.
     pub(super) edges: bool,
 }
@@ -226,6 +228,7 @@ impl Policies {
             }
         }
         self.index_target(key, old, new);
+        let source = |policy: Option<&Policy>| Some(policy?.spec.as_ref().ok()?.source);
         let depends = |policy: Option<&Policy>| {
             let spec = policy.and_then(|policy| policy.spec.as_ref().ok());
             spec.map(|spec| (spec.source, spec.check.clone(), spec.depends_on.clone()))
@@ -233,6 +236,7 @@ impl Policies {
         };
         Renamed {
             dropped,
+            named: was != is || source(old) != source(new),
             edges: depends(old) != depends(new),
         }
     }

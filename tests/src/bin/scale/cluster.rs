@@ -105,7 +105,26 @@ impl Cluster {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        bail!("there are still requests after {} s", LIMIT.as_secs())
+        let requests = self.server.requests();
+        let last: Vec<String> = requests
+            .iter()
+            .rev()
+            .take(10)
+            .map(|request| {
+                let Request {
+                    agent,
+                    verb,
+                    resource,
+                    name,
+                    ..
+                } = request;
+                format!("{agent}: {verb} {resource} {name}")
+            })
+            .collect();
+        bail!(
+            "there are still requests after {} s, the last of them: {last:#?}",
+            LIMIT.as_secs()
+        )
     }
 
     /// So many runs end, all passing; `from` varies which.
