@@ -8,7 +8,7 @@ import { createRoot } from 'react-dom/client';
 import {
   EventBusSrv, FieldType, ThemeContext, applyFieldOverrides, createFieldConfigRegistry, createTheme, dateTime, displayNameOverrideProcessor,
   fieldReducers, formattedValueToString, getDisplayValueAlignmentFactors, getFieldDisplayName, getFieldDisplayValues,
-  identityOverrideProcessor, renderLegendFormat, standardFieldConfigEditorRegistry, standardTransformers,
+  identityOverrideProcessor, rangeUtil, standardFieldConfigEditorRegistry, standardTransformers,
   standardTransformersRegistry, thresholdsOverrideProcessor, toDataFrame, transformDataFrame, unitOverrideProcessor,
   valueMappingsOverrideProcessor,
 } from '@grafana/data';
@@ -69,7 +69,10 @@ async function ask(path, parameters) {
   return body.data.result;
 }
 
-// As Grafana does: an interval for each pixel, no shorter than the scrape interval; rates look at four scrapes at least.
+// As Grafana does: as many points as the panel has pixels, unless it says how many or how far apart; rates look at four
+// scrapes at least.
+const interval = (panel, width) => rangeUtil.calculateInterval(timeRange, panel.maxDataPoints ?? width, panel.interval ?? `${SCRAPE}s`).intervalMs / 1000;
+
 function expression(expr, step) {
   const values = { __rate_interval: `${Math.max(step + SCRAPE, 4 * SCRAPE)}s`, __interval: `${step}s`, __range: `${SECONDS}s` };
   return expr.replace(/\$\{?(\w+)\}?/g, (whole, name) => {
@@ -82,11 +85,11 @@ function expression(expr, step) {
 
 const number = (value) => (value === 'NaN' ? null : Number(value));
 const name = (target, labels) =>
-  target.legendFormat ? renderLegendFormat(target.legendFormat, labels) : labels.__name__ || (Object.keys(labels).length ? JSON.stringify(labels) : 'Value');
+  target.legendFormat ? target.legendFormat.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label) => labels[label] ?? '') : labels.__name__ || (Object.keys(labels).length ? JSON.stringify(labels) : 'Value');
 
 // The frames of one query, as Grafana's data source makes them.
 async function frames(target, panel, width) {
-  const step = Math.max(SCRAPE, Math.ceil(SECONDS / width));
+  const step = interval(panel, width);
   const query = expression(target.expr, step);
   if (!target.instant) {
     const series = await ask('query_range', { query, start: from, end: to, step });
@@ -172,7 +175,7 @@ function Bars({ panel, loaded, width, height }) {
     <div style={{ display: 'flex', flexDirection: 'column', gap: 10 }}>
       {shown.map(({ display, field, view, colIndex }, index) => (
         <BarGauge key={index} value={display} field={field} display={view?.getFieldDisplayProcessor(colIndex)} width={width} height={each} theme={theme} alignmentFactors={alignmentFactors}
-          orientation={panel.options.orientation} displayMode={panel.options.displayMode} showUnfilled={true} valueDisplayMode="color" namePlacement="auto" />
+          orientation={panel.options.orientation} text={panel.options.text} displayMode={panel.options.displayMode} showUnfilled={true} valueDisplayMode="color" namePlacement="auto" />
       ))}
     </div>
   );
