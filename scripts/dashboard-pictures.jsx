@@ -188,7 +188,7 @@ function Nothing({ text, width, height }) {
 function Rows({ panel, loaded, width, height }) {
   return (
     <Table data={loaded.data[0]} width={width} height={height} cellHeight={panel.options.cellHeight} initialSortBy={panel.options.sortBy} noHeader={!panel.options.showHeader}
-      resizable={true} footerOptions={panel.options.footer} timeRange={timeRange} />
+      resizable={true} footerOptions={panel.options.footer} fieldConfig={loaded.fieldConfig} timeRange={timeRange} />
   );
 }
 
@@ -202,7 +202,9 @@ function Lines({ panel, loaded, width, height }) {
 function ticks(width) {
   const step = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600].find((seconds) => SECONDS / seconds <= width / 90) ?? 86400;
   const first = Math.ceil(from / step) * step;
-  return Array.from({ length: Math.floor((to - first) / step) + 1 }, (_, index) => first + index * step);
+  const all = Array.from({ length: Math.floor((to - first) / step) + 1 }, (_, index) => first + index * step);
+  // One at the edge would be cut off.
+  return all.filter((at) => to - at > (SECONDS / width) * 16);
 }
 
 function States({ panel, loaded, width, height }) {
