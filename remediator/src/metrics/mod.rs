@@ -78,7 +78,11 @@ pub struct Metrics {
 }
 
 /// Shows counters of what may happen from the start: a rate does not see the first time if there was no series before.
-fn show_all(remediations: &Family<Ended, Counter>, blocked: &Family<Because, Counter>) {
+fn show_all(
+    remediations: &Family<Ended, Counter>,
+    durations: &Durations,
+    blocked: &Family<Because, Counter>,
+) {
     let actions = [
         ActionName::RestartPods,
         ActionName::RolloutRestart,
@@ -93,6 +97,11 @@ fn show_all(remediations: &Family<Ended, Counter>, blocked: &Family<Because, Cou
     ];
     let acting = outcomes.map(|outcome| [(outcome, Mode::Enforce), (outcome, Mode::Manual)]);
     for action in actions {
+        // Alone of the outcomes: it is the time to recovery, and each of these is a series for every bucket.
+        drop(durations.get_or_create(&Outcome {
+            action: action.as_str(),
+            outcome: phase(Phase::Succeeded),
+        }));
         for (outcome, mode) in acting
             .into_iter()
             .flatten()
@@ -132,7 +141,7 @@ impl Metrics {
         add(&mut registry, reference::REQUEST_ERRORS, &request_errors);
         add(&mut registry, reference::LEADER, &leader);
         registry.register_collector(Box::new(states.clone()));
-        show_all(&remediations, &blocked);
+        show_all(&remediations, &durations, &blocked);
         let code = NO_ANSWER.to_owned();
         drop(request_errors.get_or_create(&Answered { code }));
         Metrics {
