@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use remediator::clock;
 use sandbox::api::{Api, Patch};
 use sandbox::apiserver::{ApiServer, ApiServerOptions};
+use sandbox::kuberhealthy::v3::health_check;
 use serde_json::{Value, json};
 
 use super::replica::{AGENT, POLICIES, Replica, install};
@@ -26,21 +27,8 @@ async fn set_status(api: &Api, path: &str, status: Value) {
 
 /// A Deployment that has rolled out, its check, which passes, and a policy that joins them.
 async fn set_up(api: &Api) {
-    let kept = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    let definition = json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "healthchecks.kuberhealthy.github.io"},
-        "spec": {
-            "group": "kuberhealthy.github.io", "scope": "Namespaced",
-            "names": {"kind": "HealthCheck", "listKind": "HealthCheckList", "plural": "healthchecks", "singular": "healthcheck"},
-            "versions": [{
-                "name": "v2", "served": true, "storage": true, "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": kept},
-            }],
-        },
-    });
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    api.create(definitions, &definition).await.unwrap();
+    api.create(definitions, &health_check()).await.unwrap();
     let check = json!({
         "apiVersion": "kuberhealthy.github.io/v2", "kind": "HealthCheck", "metadata": {"name": "web"},
         "spec": {"runInterval": "60s", "timeout": "10s"},

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-/// `healthchecks.kuberhealthy.github.io`.
-pub(super) fn health_check() -> Value {
+/// `healthchecks.kuberhealthy.github.io`, for an API server that runs without Kuberhealthy.
+pub fn health_check() -> Value {
     let text = || json!({"type": "string"});
     let texts = || json!({"type": "object", "additionalProperties": {"type": "string"}});
     let number = || json!({"type": "integer"});

@@ -31,6 +31,8 @@ use check::{Name, RUN_LABEL, Status};
 use control::{CHECKS, Controller};
 use page::Page;
 
+pub use crds::health_check;
+
 /// How a Kuberhealthy v3 is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -74,7 +76,7 @@ pub async fn start(api: Api, options: Options) -> Result<Kuberhealthy, StartErro
             address: options.listen,
             why,
         })?;
-    install::define(&api, &crds::health_check()).await?;
+    install::define(&api, &health_check()).await?;
     let namespace =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": options.namespace}});
     install::ensure(&api, "/api/v1/namespaces", &namespace).await?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::bail;
 use sandbox::api::{Api, Patch};
 use sandbox::apiserver::{ApiServer, ApiServerOptions, Request};
+use sandbox::kuberhealthy::v3::health_check;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -49,7 +50,7 @@ impl Cluster {
         for definition in remediator::crd::definitions()? {
             api.create(DEFINITIONS, &definition.value).await?;
         }
-        api.create(DEFINITIONS, &health_checks()).await?;
+        api.create(DEFINITIONS, &health_check()).await?;
         for number in 0..CHECKS {
             api.create(HEALTH_CHECKS, &check(number)).await?;
             cluster.pass(number, 1).await?;
@@ -254,22 +255,6 @@ fn policy(number: usize) -> Value {
             "trigger": {"check": {"namespace": "default", "name": name(number)}, "failureThreshold": 1},
             "target": {"kind": "Deployment", "name": name(number)},
             "steps": [{"rolloutRestart": {}}],
-        },
-    })
-}
-
-fn health_checks() -> Value {
-    let kept = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "healthchecks.kuberhealthy.github.io"},
-        "spec": {
-            "group": "kuberhealthy.github.io", "scope": "Namespaced",
-            "names": {"kind": "HealthCheck", "listKind": "HealthCheckList", "plural": "healthchecks", "singular": "healthcheck"},
-            "versions": [{
-                "name": "v2", "served": true, "storage": true, "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": kept},
-            }],
         },
     })
 }
