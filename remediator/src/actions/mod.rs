@@ -68,7 +68,11 @@ impl Workloads for Cluster {
     ///
     /// # Errors
     /// No answer, or one that is to be asked for again.
-    async fn behind(&self, subject: &Subject, candidates: &[Target]) -> Result<Behind, kube::Error> {
+    async fn behind(
+        &self,
+        subject: &Subject,
+        candidates: &[Target],
+    ) -> Result<Behind, kube::Error> {
         behind::read(&self.client, subject, candidates).await
     }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::objects::Objects;
-use super::{Failed, Leader, Workloads, lock};
+use super::{Failed, Key, Leader, Workloads, lock};
 use crate::clock;
 use crate::core::cascade::{Behind, Inferred, Named, Subject, Target, joined, subjects};
-use crate::core::{CheckKey, PolicySpec, PolicyState};
+use crate::core::{CheckKey, ObjectKey, PolicySpec, PolicyState};
+use crate::crd::RemediationPolicyStatus;
 
 /// How long what is behind a subject is taken for known.
 const FRESH: Duration = Duration::from_secs(60);
@@ -94,6 +95,20 @@ impl<W: Workloads> Leader<W> {
         Ok(joined(&state.upstreams, found))
     }
 
+    /// Has those looked at that a policy has come to wait for: they may wait for it in turn, and then neither does.
+    pub(super) fn look_at_upstreams(&self, status: &RemediationPolicyStatus) {
+        let keys: Vec<ObjectKey> = self.with_objects(|objects| {
+            let upstreams = status.upstreams.iter();
+            let checks = upstreams.map(|one| super::key(&one.namespace, &one.name));
+            let policies = |check| objects.policies.triggered_by(&check).cloned().collect();
+            checks.flat_map::<Vec<ObjectKey>, _>(policies).collect()
+        });
+        let (queue, now) = (self.shared.queue(), clock::instant());
+        for key in keys {
+            queue.add(Key::Policy(key), now);
+        }
+    }
+
     /// The workloads behind a subject. One that may not be read is nobody's: no reason to wait.
     async fn behind(
         &self,
@@ -175,7 +190,11 @@ mod tests {
             assert!(known.behind.len() <= KNOWN);
         }
         let last = subject(3 * KNOWN - 1);
-        assert!(known.get(&last, now + FRESH - Duration::from_secs(1)).is_some());
+        assert!(
+            known
+                .get(&last, now + FRESH - Duration::from_secs(1))
+                .is_some()
+        );
         assert!(known.get(&last, now + FRESH).is_none());
     }
 

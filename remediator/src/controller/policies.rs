@@ -12,8 +12,8 @@ use super::{Failed, Leader, Workloads};
 use crate::clock;
 use crate::core::execution::{Live, Refusal};
 use crate::core::{
-    CheckKey, Decision, Facts, FactsNeed, Inferred, ObjectKey, PolicySpec, PolicyState, Reason, Snapshot,
-    Time, advance, count, decide, resume, upstreams_recovered, wake,
+    CheckKey, Decision, Facts, FactsNeed, Inferred, ObjectKey, PolicySpec, PolicyState, Reason,
+    Snapshot, Time, advance, count, decide, resume, upstreams_recovered, wake,
 };
 use crate::crd::{RemediationPolicy, state_view, upstreams_view};
 

@@ -70,7 +70,11 @@ pub(super) fn status(
         let mut ignored = found.around.ignored.iter();
         upstream.ignored = ignored.any(|check| {
             (check.kind, &*check.namespace, &*check.name)
-                == (upstream.kind, upstream.namespace.as_str(), upstream.name.as_str())
+                == (
+                    upstream.kind,
+                    upstream.namespace.as_str(),
+                    upstream.name.as_str(),
+                )
         });
     }
     status.observed_generation = Some(spec.generation);

@@ -8,8 +8,8 @@ use crate::core::cascade::Graph;
 use crate::core::depends::upstreams;
 use crate::core::limits::storm;
 use crate::core::{
-    CheckKey, CheckStatus, Inferred, Limits, ObjectKey, PolicySpec, Record, Run, StormState, Time, Timing,
-    Upstream, Verdict, World, settles_at,
+    CheckKey, CheckStatus, Inferred, Limits, ObjectKey, PolicySpec, Record, Run, StormState, Time,
+    Timing, Upstream, Verdict, World, settles_at,
 };
 
 /// What [`World`] borrows from.

@@ -143,8 +143,8 @@ impl Graph {
         let circle = circles(&declared, inferred);
         let inferred = inferred.iter().map(|(from, to)| {
             let to = to.iter().map(|to| {
-                let out = from == to
-                    || circle.get(from).is_some() && circle.get(from) == circle.get(to);
+                let out =
+                    from == to || circle.get(from).is_some() && circle.get(from) == circle.get(to);
                 (to.clone(), out)
             });
             (from.clone(), to.collect())
@@ -348,13 +348,21 @@ mod tests {
     fn an_inferred_edge_never_closes_a_circle() {
         // Declared, inferred, and which of the latter stay.
         let cases: [(Pairs, Pairs, Pairs); 9] = [
-            (&[], &[("web", "api"), ("api", "db")], &[("web", "api"), ("api", "db")]),
+            (
+                &[],
+                &[("web", "api"), ("api", "db")],
+                &[("web", "api"), ("api", "db")],
+            ),
             // Both blame each other: neither waits.
             (&[], &[("web", "api"), ("api", "web")], &[]),
             (&[], &[("web", "web")], &[]),
             // What is declared counts more.
             (&[("web", "api")], &[("api", "web")], &[]),
-            (&[("web", "api"), ("api", "db")], &[("db", "web"), ("web", "dns")], &[("web", "dns")]),
+            (
+                &[("web", "api"), ("api", "db")],
+                &[("db", "web"), ("web", "dns")],
+                &[("web", "dns")],
+            ),
             // A circle of three; what leads to it or away from it stays.
             (
                 &[],
@@ -366,20 +374,31 @@ mod tests {
             // The same twice.
             (&[("web", "api")], &[("web", "api")], &[("web", "api")]),
             // Two ways to one check are no circle.
-            (&[("web", "db")], &[("web", "api"), ("api", "db")], &[("web", "api"), ("api", "db")]),
+            (
+                &[("web", "db")],
+                &[("web", "api"), ("api", "db")],
+                &[("web", "api"), ("api", "db")],
+            ),
         ];
         for (declared, inferred, stay) in cases {
             let graph = graph(declared, inferred);
             for (from, to) in inferred {
                 let out = graph.leaves_out(&check(from), &check(to));
-                assert_eq!(!out, stay.contains(&(*from, *to)), "{declared:?} {inferred:?} {from} {to}");
+                assert_eq!(
+                    !out,
+                    stay.contains(&(*from, *to)),
+                    "{declared:?} {inferred:?} {from} {to}"
+                );
             }
         }
     }
 
     #[test]
     fn who_blames_each_other_waits_for_the_same_upstream_all_the_same() {
-        let graph = graph(&[], &[("web", "api"), ("api", "web"), ("api", "db"), ("web", "db")]);
+        let graph = graph(
+            &[],
+            &[("web", "api"), ("api", "web"), ("api", "db"), ("web", "db")],
+        );
         assert_eq!(after(&graph, "web"), ["db"]);
         assert_eq!(after(&graph, "api"), ["db"]);
     }

@@ -5,8 +5,8 @@ use super::policy::RemediationPolicy;
 use super::policy_status as crd;
 use crate::core::cascade::MOST;
 use crate::core::{
-    ActionName, CheckKey, CheckState, Class, Counters, Incident, Inferred, Pending, PolicyState, Run, RunId, Seen,
-    Statistics, Tally, Verdict,
+    ActionName, CheckKey, CheckState, Class, Counters, Incident, Inferred, Pending, PolicyState,
+    Run, RunId, Seen, Statistics, Tally, Verdict,
 };
 
 /// What the status of a policy says of its check, its incident and its outcomes.

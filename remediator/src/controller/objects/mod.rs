@@ -16,14 +16,14 @@ use super::watch::{Change, Source};
 use crate::core::cascade::{self, Graph};
 use crate::core::depends::Edges;
 use crate::core::{
-    CheckKey, CheckKind, CheckState, CheckStatus, Inferred, ObjectKey, PolicySpec, Record, Snapshot, Time,
-    parse_snapshot,
+    CheckKey, CheckKind, CheckState, CheckStatus, Inferred, ObjectKey, PolicySpec, Record,
+    Snapshot, Time, parse_snapshot,
 };
 use crate::crd::state_view;
 
 pub(super) use checks::{Check, Checks, Entry, check_key};
-pub(super) use policies::{Policies, Policy};
 use policies::key_of;
+pub(super) use policies::{Policies, Policy};
 pub(super) use read::belonging;
 pub(super) use records::{Owner, Records};
 
@@ -296,7 +296,11 @@ impl Objects {
     }
 
     /// Checks of the policies that have this target.
-    pub(super) fn checks_of(&self, namespace: &Arc<str>, target: &cascade::Target) -> Vec<CheckKey> {
+    pub(super) fn checks_of(
+        &self,
+        namespace: &Arc<str>,
+        target: &cascade::Target,
+    ) -> Vec<CheckKey> {
         let (kind, name) = target.clone();
         let target = (namespace.clone(), kind, name);
         let policies = self.policies.with_target(&target);
