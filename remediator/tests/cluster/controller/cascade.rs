@@ -97,9 +97,11 @@ async fn who_names_the_service_of_another_policys_target_is_judged_by_fresh_runs
     assert_eq!(cluster.count("get", "services"), read);
     assert_eq!(cluster.acted().await, ["api"]);
 
-    // It fails by itself as well.
+    // It fails by itself as well, while the other one goes on passing.
     next_second().await;
     cluster.report("web", &["got 503"], 2, 0).await;
+    next_second().await;
+    cluster.report("api", &[], 3, 0).await;
     cluster
         .until("a remediation of web", async || {
             cluster.acted().await == ["api", "web"]
