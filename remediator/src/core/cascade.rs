@@ -142,11 +142,9 @@ impl Graph {
     pub fn new(declared: Arc<Edges>, inferred: &Edges) -> Graph {
         let circle = circles(&declared, inferred);
         let inferred = inferred.iter().map(|(from, to)| {
-            let to = to.iter().map(|to| {
-                let out =
-                    from == to || circle.get(from).is_some() && circle.get(from) == circle.get(to);
-                (to.clone(), out)
-            });
+            let to = to
+                .iter()
+                .map(|to| (to.clone(), circle.get(from) == circle.get(to)));
             (from.clone(), to.collect())
         });
         Graph {
