@@ -10,6 +10,7 @@
 
 mod answer;
 mod autoscaler;
+mod behind;
 mod kinds;
 mod pages;
 mod pods;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::controller::Workloads;
+use crate::core::cascade::{Behind, Subject, Target};
 use crate::core::execution::{Answer, Live, TargetWrite};
 use crate::core::{FactsNeed, TargetKind, TargetRef};
 use crate::fence::Fence;
@@ -60,6 +62,18 @@ impl Workloads for Cluster {
         need: FactsNeed,
     ) -> Result<Live, kube::Error> {
         read::live(&self.client, namespace, target, need).await
+    }
+
+    /// Reads a Service and whose its pods are, or whose a pod is. `candidates` are asked if a Service finds no pod.
+    ///
+    /// # Errors
+    /// No answer, or one that is to be asked for again.
+    async fn behind(
+        &self,
+        subject: &Subject,
+        candidates: &[Target],
+    ) -> Result<Behind, kube::Error> {
+        behind::read(&self.client, subject, candidates).await
     }
 
     async fn write(

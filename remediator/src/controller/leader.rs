@@ -9,6 +9,7 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams};
 use tokio::task::JoinSet;
 
+use super::cascade;
 use super::objects::{Concerns, Objects};
 use super::pace::Bucket;
 use super::queue::Queue;
@@ -53,6 +54,7 @@ pub(super) struct Leader<W> {
     pub(super) admission: tokio::sync::Mutex<()>,
     pub(super) pruning: Mutex<Bucket>,
     pub(super) alerts: Mutex<HashMap<Reason, Time>>,
+    pub(super) cascade: Mutex<cascade::Known>,
     failures: Mutex<HashMap<Key, u32>>,
     handed_over: Mutex<HashMap<ObjectKey, HandedOver>>,
 }
@@ -74,6 +76,7 @@ impl<W: Workloads> Leader<W> {
             admission: tokio::sync::Mutex::default(),
             pruning: Mutex::new(Bucket::new(PRUNED, PRUNE)),
             alerts: Mutex::default(),
+            cascade: Mutex::default(),
             failures: Mutex::default(),
             handed_over: Mutex::default(),
         }

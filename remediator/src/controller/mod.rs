@@ -1,6 +1,7 @@
 //! The controller: watches, a queue of what is due, and the leader that works on it.
 
 mod admission;
+mod cascade;
 mod conditions;
 mod kinds;
 mod leader;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use kube::Client;
 use tokio::task::JoinSet;
 
+use crate::core::cascade::{Behind, Subject, Target};
 use crate::core::execution::{Answer, Live, TargetWrite};
 use crate::core::{FactsNeed, ObjectKey, TargetKind, TargetRef};
 use crate::events::Events;
@@ -79,6 +81,14 @@ pub trait Workloads: Send + Sync + 'static {
         target: (TargetKind, &str),
         need: FactsNeed,
     ) -> impl Future<Output = Result<Live, kube::Error>> + Send;
+
+    /// Reads which workloads are behind what an error names. `candidates`, workloads of its namespace, are asked if
+    /// nothing else tells.
+    fn behind(
+        &self,
+        subject: &Subject,
+        candidates: &[Target],
+    ) -> impl Future<Output = Result<Behind, kube::Error>> + Send;
 
     /// Makes a write, if `fence` is open at that moment.
     fn write(

@@ -12,10 +12,10 @@ use super::{Failed, Leader, Workloads};
 use crate::clock;
 use crate::core::execution::{Live, Refusal};
 use crate::core::{
-    CheckKey, Decision, Facts, FactsNeed, ObjectKey, PolicySpec, PolicyState, Reason, Snapshot,
-    Time, advance, count, decide, resume, upstreams_recovered, wake,
+    CheckKey, Decision, Facts, FactsNeed, Inferred, ObjectKey, PolicySpec, PolicyState, Reason,
+    Snapshot, Time, advance, count, decide, resume, upstreams_recovered, wake,
 };
-use crate::crd::{RemediationPolicy, state_view};
+use crate::crd::{RemediationPolicy, state_view, upstreams_view};
 
 /// A policy is looked at this often although nothing happened, for what time alone changes; that costs no request.
 const LOOK: u32 = 60;
@@ -41,6 +41,8 @@ pub(super) struct Look<'a> {
     pub(super) check: Option<&'a CheckKey>,
     pub(super) snapshot: Option<&'a Snapshot>,
     pub(super) facts: Option<&'a Facts>,
+    /// The checks that the errors lead to, if the status does not say them yet.
+    pub(super) inferred: Option<&'a [Inferred]>,
     /// Whether something may be done because of what is found.
     pub(super) exactly: bool,
     pub(super) now: Time,
@@ -79,10 +81,19 @@ impl<W: Workloads> Leader<W> {
             check,
             snapshot: snapshot.as_deref(),
             facts: None,
+            inferred: None,
             exactly: false,
             now,
         };
         let mut found = self.find(&policy.object, spec, &look);
+        let inferred = self.inferred(spec, check, &found.state).await?;
+        if inferred != found.state.upstreams {
+            let look = Look {
+                inferred: Some(&inferred),
+                ..look
+            };
+            found = self.find(&policy.object, spec, &look);
+        }
         self.storm(&policy, &found);
         if let Some(wrong) = wrong {
             found.decision = wrong;
@@ -138,14 +149,22 @@ impl<W: Workloads> Leader<W> {
         look: &Look<'_>,
     ) -> Found {
         let now = look.now;
+        let known = match look.inferred {
+            Some(inferred) => inferred.to_vec(),
+            None => upstreams_view(object),
+        };
         let around = self.around(&View {
             spec,
             check: look.check,
+            inferred: if spec.infer_dependencies { &known } else { &[] },
             limits: self.shared.limits,
             exactly: look.exactly,
             now,
         });
         let mut state = self.observed(object, spec, look.snapshot, &around, now);
+        if look.inferred.is_some() {
+            state.upstreams = known;
+        }
         state.statistics = count(std::mem::take(&mut state.statistics), around.records());
         let decision = decide(now, spec, &state, &around.world(), look.facts);
         Found {
@@ -222,10 +241,20 @@ impl<W: Workloads> Leader<W> {
                     check: Some(check),
                     snapshot: Some(&snapshot),
                     facts: Some(facts),
+                    inferred: None,
                     exactly: false,
                     now: clock::now(),
                 };
                 found = self.find(&policy.object, spec, &look);
+                let inferred = self.inferred(spec, Some(check), &found.state).await?;
+                if inferred != found.state.upstreams {
+                    // A newer run names something else. That is written down first, like the run itself.
+                    found.state.upstreams = inferred;
+                    found.decision = Decision::NeedFacts(need);
+                    let status = status(&policy, spec, &found, &asked, clock::now());
+                    self.put_policy(&policy, status).await?;
+                    return Ok(Some(Duration::from_secs(1)));
+                }
                 if matches!(found.decision, Decision::Act(_)) {
                     let look = Look {
                         exactly: true,

@@ -117,9 +117,11 @@ impl<W: Workloads> Leader<W> {
         let (wanted, runs, check) = match (&policy, spec) {
             (Some(policy), Some(spec)) => {
                 let meant = self.with_objects(|objects| objects.meant(spec.source, &spec.check));
+                let inferred = policy.inferred();
                 let around = self.around(&View {
                     spec,
                     check: meant.first(),
+                    inferred: &inferred,
                     limits,
                     exactly: false,
                     now,

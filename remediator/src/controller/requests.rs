@@ -86,6 +86,9 @@ impl<W: Workloads> Leader<W> {
         let written = written?;
         if let Some(after) = &object.status {
             self.tell_policy(&object, before, after);
+            if before.is_none_or(|before| before.upstreams != after.upstreams) {
+                self.look_at_upstreams(after);
+            }
         }
         Ok(self.take_policy(&key, written))
     }

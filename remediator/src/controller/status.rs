@@ -72,6 +72,17 @@ pub(super) fn status(
 ) -> RemediationPolicyStatus {
     let mut status = policy.object.status.clone().unwrap_or_default();
     write_state(&found.state, &mut status);
+    for upstream in &mut status.upstreams {
+        let mut ignored = found.around.ignored.iter();
+        upstream.ignored = ignored.any(|check| {
+            (check.kind, &*check.namespace, &*check.name)
+                == (
+                    upstream.kind,
+                    upstream.namespace.as_str(),
+                    upstream.name.as_str(),
+                )
+        });
+    }
     status.observed_generation = Some(spec.generation);
     let records = found.around.records();
     let last = records.iter().map(|record| record.intent.time).max();
@@ -158,7 +169,7 @@ fn allowed(found: &Found, decision: &Decision) -> (Says, Option<Time>) {
                 {
                     let names: Vec<&str> =
                         found.around.chain.iter().map(|key| &*key.name).collect();
-                    reason.message(names.join(" -> "))
+                    reason.message(names.join(" <- "))
                 }
                 _ => message.clone(),
             };

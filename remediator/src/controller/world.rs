@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::objects::{Counts, Objects, Owner};
-use crate::core::depends::{Edges, upstreams};
+use crate::core::cascade::Graph;
+use crate::core::depends::upstreams;
 use crate::core::limits::storm;
 use crate::core::{
-    CheckKey, CheckStatus, Limits, ObjectKey, PolicySpec, Record, Run, StormState, Time, Timing,
-    Upstream, Verdict, World, settles_at,
+    CheckKey, CheckStatus, Inferred, Limits, ObjectKey, PolicySpec, Record, Run, StormState, Time,
+    Timing, Upstream, Verdict, World, settles_at,
 };
 
 /// What [`World`] borrows from.
@@ -30,6 +31,8 @@ pub(super) struct Surroundings {
     pub(super) timing: Timing,
     /// From the check to the one that may be the cause of its failure.
     pub(super) chain: Vec<CheckKey>,
+    /// Checks that the errors lead to and that are not waited for, as they lead back.
+    pub(super) ignored: BTreeSet<CheckKey>,
 }
 
 impl Surroundings {
@@ -62,6 +65,8 @@ pub(super) struct View<'a> {
     pub(super) spec: &'a PolicySpec,
     /// Its check, if that is known.
     pub(super) check: Option<&'a CheckKey>,
+    /// The checks that its errors lead to.
+    pub(super) inferred: &'a [Inferred],
     pub(super) limits: Limits,
     /// Whether the checks are counted now: what is counted once a second is good enough to hold back, not to act.
     pub(super) exactly: bool,
@@ -77,6 +82,7 @@ pub(super) fn around(
     let View {
         spec,
         check,
+        inferred,
         limits,
         exactly,
         now,
@@ -85,10 +91,20 @@ pub(super) fn around(
         policy: spec.key.clone(),
         uid: spec.uid.clone(),
     };
-    let edges = objects.edges();
-    let depends_on = objects.depends_on(spec);
+    let mut graph = objects.graph();
+    let mut depends_on = objects.depends_on(spec);
+    let mut ignored = BTreeSet::new();
+    if let Some(check) = check {
+        let mut inferred = objects.waited_for(inferred);
+        inferred.remove(check);
+        graph = graph.with(check, &inferred);
+        let leads_back = |upstream: &CheckKey| graph.leaves_out(check, upstream);
+        let (out, wanted) = inferred.into_iter().partition(leads_back);
+        ignored = out;
+        depends_on.extend::<BTreeSet<CheckKey>>(wanted);
+    }
     let found = check
-        .map(|check| upstreams(check, &depends_on, &edges))
+        .map(|check| upstreams(check, &depends_on, &graph))
         .unwrap_or_default();
     let upstreams: Vec<Upstream> = found
         .checks
@@ -104,7 +120,7 @@ pub(super) fn around(
     let counts = objects.counts(now, exactly);
     *storm_before = storm(*storm_before, counts.failing, counts.mapped, &limits, now);
     let chain = check
-        .map(|check| chain(check, &depends_on, &edges, &upstreams))
+        .map(|check| chain(check, &depends_on, &graph, &upstreams))
         .unwrap_or_default();
     Surroundings {
         records: objects.records.of(&owner),
@@ -121,6 +137,7 @@ pub(super) fn around(
         status,
         timing,
         chain,
+        ignored,
     }
 }
 
@@ -143,7 +160,7 @@ const UNKNOWN: Timing = Timing {
 fn chain(
     check: &CheckKey,
     depends_on: &BTreeSet<CheckKey>,
-    edges: &Edges,
+    graph: &Graph,
     upstreams: &[Upstream],
 ) -> Vec<CheckKey> {
     let passes = |upstream: &&Upstream| {
@@ -167,7 +184,7 @@ fn chain(
         if !passing.contains(at) {
             cause = Some(at);
         }
-        for next in edges.get(at).into_iter().flatten() {
+        for next in graph.after(at) {
             if next != check && !from.contains_key(next) {
                 from.insert(next, at);
                 waiting.push_back(next);
@@ -269,7 +286,8 @@ mod tests {
                 upstream("db", db),
                 upstream("disk", disk),
             ];
-            let found = chain(&key("web"), &direct, &edges, &upstreams);
+            let graph = edges.clone().into();
+            let found = chain(&key("web"), &direct, &graph, &upstreams);
             let names: Vec<&str> = found.iter().map(|key| &*key.name).collect();
             assert_eq!(names, expected, "{api:?} {db:?} {disk:?}");
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cascade::Graph;
 use super::guards::hold;
 use super::{
     CheckKey, CheckStatus, Decision, Incident, PolicySpec, PolicyState, Reason, Time, Timing,
@@ -20,9 +21,9 @@ pub struct Upstreams {
     pub cycle: Option<Vec<CheckKey>>,
 }
 
-/// Follows `edges` from what one policy, triggered by `check`, depends on itself. A cycle further up concerns the
+/// Follows `graph` from what one policy, triggered by `check`, depends on itself. A cycle further up concerns the
 /// policies on it, not this one.
-pub fn upstreams(check: &CheckKey, depends_on: &BTreeSet<CheckKey>, edges: &Edges) -> Upstreams {
+pub fn upstreams(check: &CheckKey, depends_on: &BTreeSet<CheckKey>, graph: &Graph) -> Upstreams {
     let mut found = Upstreams::default();
     let mut came_from: BTreeMap<&CheckKey, &CheckKey> = BTreeMap::new();
     let mut waiting: Vec<(&CheckKey, &CheckKey)> = depends_on
@@ -40,7 +41,7 @@ pub fn upstreams(check: &CheckKey, depends_on: &BTreeSet<CheckKey>, edges: &Edge
             continue;
         }
         came_from.insert(to, from);
-        waiting.extend(edges.get(to).into_iter().flatten().map(|next| (to, next)));
+        waiting.extend(graph.after(to).map(|next| (to, next)));
     }
     found
 }
@@ -179,7 +180,8 @@ mod tests {
 
     fn of(name: &str, map: &Edges) -> (Vec<String>, Option<Vec<String>>) {
         let none = BTreeSet::new();
-        let found = upstreams(&check(name), map.get(&check(name)).unwrap_or(&none), map);
+        let direct = map.get(&check(name)).unwrap_or(&none);
+        let found = upstreams(&check(name), direct, &map.clone().into());
         let names = |keys: Vec<CheckKey>| keys.iter().map(|key| key.name.to_string()).collect();
         (
             names(found.checks.into_iter().collect()),

@@ -133,6 +133,7 @@ impl Case {
                 windows: vec![],
                 pause: None,
                 history_limit: 20,
+                infer_dependencies: true,
             },
             state: PolicyState {
                 check: CheckState {

@@ -233,7 +233,7 @@ impl<'a> Question<'a> {
             Guard::Cycle => {
                 let cycle = world.cycle.as_ref()?;
                 let names: Vec<&str> = cycle.iter().map(|check| &*check.name).collect();
-                hold(Reason::DependencyCycle, &names.join(" -> "), None)
+                hold(Reason::DependencyCycle, &names.join(" <- "), None)
             }
             Guard::Rival => hold(Reason::TargetConflict, &world.rival.as_ref()?.name, None),
             Guard::GlobalPause => world

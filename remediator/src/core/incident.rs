@@ -89,6 +89,10 @@ pub fn advance(
     }) {
         state.incident = None;
     }
+    let open = state.incident.as_ref();
+    if !spec.infer_dependencies || open.is_none_or(|incident| incident.recovered.is_some()) {
+        state.upstreams.clear();
+    }
     state
 }
 

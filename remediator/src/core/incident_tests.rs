@@ -6,8 +6,8 @@ use super::decide::{decide, still_wanted};
 use super::guard_tests::Case;
 use super::incident::{advance, flapping};
 use super::{
-    CheckState, Class, Decision, Incident, Matcher, Observation, PolicySpec, PolicyState, Reason,
-    Run, RunId, Time, Timing, Upstream, Verdict, upstreams_recovered,
+    CheckState, Class, Decision, Incident, Inferred, Matcher, Observation, PolicySpec, PolicyState,
+    Reason, Run, RunId, Time, Timing, Upstream, Verdict, upstreams_recovered,
 };
 
 const TIMING: Timing = Timing {
@@ -337,4 +337,25 @@ fn what_waits_out_the_grace_says_so() {
     );
     let wanted = still_wanted(now, &case.spec, &case.state, &case.world());
     assert_eq!(wanted, Err(Reason::UpstreamGrace));
+}
+
+#[test]
+fn what_errors_lead_to_is_known_as_long_as_the_incident_is_open() {
+    let inferred = Inferred {
+        check: Case::upstream().key,
+        via: "service shop/db".to_owned(),
+    };
+    let held = PolicyState {
+        upstreams: vec![inferred.clone()],
+        ..play(start(), &spec(), "ff", 0)
+    };
+    for (runs, known) in [("f", true), ("?ti", true), ("p", false), ("pf", false)] {
+        let state = play(held.clone(), &spec(), runs, 2);
+        assert_eq!(state.upstreams.contains(&inferred), known, "{runs}");
+    }
+    let off = PolicySpec {
+        infer_dependencies: false,
+        ..spec()
+    };
+    assert_eq!(play(held, &off, "f", 2).upstreams, []);
 }

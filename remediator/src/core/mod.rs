@@ -1,5 +1,6 @@
 //! The pure part: from observation to decision. It names neither kube nor tokio, and `now` is always a parameter.
 
+pub mod cascade;
 pub mod decide;
 pub mod depends;
 pub mod execution;
@@ -21,6 +22,7 @@ pub mod time;
 pub mod vocabulary;
 pub mod windows;
 
+pub use cascade::{Inferred, Subject};
 pub use decide::{decide, standing_hold, still_wanted, target_allows, wake};
 pub use depends::upstreams_recovered;
 pub use incident::{advance, incident_id};

@@ -85,6 +85,8 @@ pub struct PolicySpec {
     pub pause: Option<String>,
     /// Finished records kept.
     pub history_limit: u32,
+    /// Whether what the check's errors name leads to further upstream checks; yes.
+    pub infer_dependencies: bool,
 }
 
 /// One step of the escalation.

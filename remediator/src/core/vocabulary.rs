@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Intent, Reason, Record, Statistics, Time};
+use super::{Inferred, Intent, Reason, Record, Statistics, Time};
 
 /// Kuberhealthy's two kinds of check result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -252,6 +252,8 @@ pub struct PolicyState {
     pub healthy_since: Option<Time>,
     /// Outcomes.
     pub statistics: Statistics,
+    /// Checks that the errors of the open incident lead to, at most [`MOST`](super::cascade::MOST).
+    pub upstreams: Vec<Inferred>,
 }
 
 /// What of a [`PolicyState`] a run changes.

@@ -22,7 +22,7 @@ pub(super) fn one_of<T: Serialize>(values: &[T]) -> Schema {
 }
 
 /// The schema of a kind of check.
-fn check_kind(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn check_kind(_: &mut SchemaGenerator) -> Schema {
     one_of(&[CheckKind::KuberhealthyState, CheckKind::HealthCheck])
 }
 

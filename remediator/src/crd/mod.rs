@@ -28,7 +28,7 @@ mod view;
 mod yaml;
 
 pub use common::*;
-pub use persist::{state_view, write_state};
+pub use persist::{state_view, upstreams_view, write_state};
 pub use policy::*;
 pub use policy_status::RemediationPolicyStatus;
 pub use record::*;

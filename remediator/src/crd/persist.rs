@@ -3,9 +3,10 @@
 
 use super::policy::RemediationPolicy;
 use super::policy_status as crd;
+use crate::core::cascade::MOST;
 use crate::core::{
-    ActionName, CheckState, Class, Counters, Incident, Pending, PolicyState, Run, RunId, Seen,
-    Statistics, Tally, Verdict,
+    ActionName, CheckKey, CheckState, Class, Counters, Incident, Inferred, Pending, PolicyState,
+    Run, RunId, Seen, Statistics, Tally, Verdict,
 };
 
 /// What the status of a policy says of its check, its incident and its outcomes.
@@ -29,6 +30,7 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         last_counted,
         verdicts,
         before_last,
+        upstreams,
     } = status;
     PolicyState {
         check: check.map(read_check).unwrap_or_default(),
@@ -41,7 +43,14 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         incident: incident.map(read_incident),
         healthy_since,
         statistics: read_statistics(statistics),
+        upstreams: read_upstreams(&upstreams),
     }
+}
+
+/// What the status says of the checks that the errors lead to.
+pub fn upstreams_view(policy: &RemediationPolicy) -> Vec<Inferred> {
+    let status = policy.status.as_ref();
+    status.map_or(Vec::new(), |status| read_upstreams(&status.upstreams))
 }
 
 /// Writes the state into a status; what else is in the status stays.
@@ -57,6 +66,7 @@ pub fn write_state(state: &PolicyState, status: &mut crd::RemediationPolicyStatu
         incident,
         healthy_since,
         statistics,
+        upstreams,
     } = state.clone();
     status.check = (check != CheckState::default()).then(|| written_check(check));
     status.failures = failures.into();
@@ -69,6 +79,30 @@ pub fn write_state(state: &PolicyState, status: &mut crd::RemediationPolicyStatu
     status.healthy_since = healthy_since;
     status.success_percent = success_percent(&statistics);
     status.statistics = written_statistics(statistics);
+    status.upstreams = upstreams.into_iter().map(written_upstream).collect();
+}
+
+fn read_upstreams(upstreams: &[crd::InferredUpstream]) -> Vec<Inferred> {
+    let upstreams = upstreams.iter().take(MOST).map(|upstream| Inferred {
+        check: CheckKey {
+            kind: upstream.kind,
+            namespace: upstream.namespace.as_str().into(),
+            name: upstream.name.as_str().into(),
+        },
+        via: upstream.via.clone(),
+    });
+    upstreams.collect()
+}
+
+/// Whether it is waited for is not part of the state: the others have a say in it.
+fn written_upstream(Inferred { check, via }: Inferred) -> crd::InferredUpstream {
+    crd::InferredUpstream {
+        kind: check.kind,
+        namespace: check.namespace.to_string(),
+        name: check.name.to_string(),
+        via,
+        ignored: false,
+    }
 }
 
 /// Share of the remediations that helped among those that did or did not, rounded down.

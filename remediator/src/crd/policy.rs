@@ -77,6 +77,12 @@ pub struct RemediationPolicySpec {
     #[serde(default = "dependency_grace")]
     #[schemars(range(min = 0, max = 86_400))]
     pub dependency_grace_seconds: i32,
+    /// Whether checks that the errors lead to count like those in dependsOn (default). If a failing run names a Service,
+    /// a workload or a pod, as "service NAMESPACE/NAME: ...", and the workload behind it is the target of another
+    /// policy, the check of that policy counts until this incident is over. It never closes a circle: of policies that
+    /// blame each other none waits.
+    #[serde(default = "infer_dependencies")]
+    pub infer_dependencies: bool,
     /// When actions may begin, at most 16 windows; one of them has to be open. Empty (default): always. What has begun
     /// is finished outside of them too.
     #[serde(default)]
@@ -97,6 +103,10 @@ pub struct RemediationPolicySpec {
 
 fn dependency_grace() -> i32 {
     300
+}
+
+fn infer_dependencies() -> bool {
+    true
 }
 
 fn history_limit() -> i32 {

@@ -7,8 +7,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{Condition, time};
-use crate::core::Time;
+use super::common::{Condition, LABEL, NAME, check_kind, time};
+use crate::core::{CheckKind, Time};
 
 /// What the controller found and did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -74,6 +74,33 @@ pub struct RemediationPolicyStatus {
     /// The counters before the last run, for when its verdict is amended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_last: Option<Counters>,
+    /// Checks that the errors of the open incident lead to; they count like those in dependsOn until it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub upstreams: Vec<InferredUpstream>,
+}
+
+/// A check that the errors of the open incident lead to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InferredUpstream {
+    /// KuberhealthyState or HealthCheck.
+    #[schemars(schema_with = "check_kind")]
+    pub kind: CheckKind,
+    /// Namespace of the check.
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL))]
+    pub namespace: String,
+    /// Name of the check.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
+    pub name: String,
+    /// What the errors name, as `service NAMESPACE/NAME`: the workload behind it is the target of a policy with this
+    /// check.
+    #[schemars(length(max = 512))]
+    pub via: String,
+    /// It is not waited for: that would close a circle of dependencies.
+    #[serde(default)]
+    pub ignored: bool,
 }
 
 /// A failure of the check that is dealt with as one.

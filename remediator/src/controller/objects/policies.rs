@@ -7,8 +7,8 @@ use kube::ResourceExt as _;
 use serde_json::Value;
 
 use crate::core::reason::bounded;
-use crate::core::{ObjectKey, PolicySpec, TargetKind};
-use crate::crd::{Invalid, RemediationPolicy, policy_view};
+use crate::core::{CheckKey, Inferred, ObjectKey, PolicySpec, TargetKind};
+use crate::crd::{Invalid, RemediationPolicy, policy_view, upstreams_view};
 
 /// A policy.
 #[derive(Debug)]
@@ -34,13 +34,23 @@ impl Policy {
         (created, self.object.uid().unwrap_or_default())
     }
 
-    /// The checks it names: its own and those it depends on.
+    /// The checks that the errors of its open incident lead to, if that is asked for.
+    pub(in crate::controller) fn inferred(&self) -> Vec<Inferred> {
+        match &self.spec {
+            Ok(spec) if spec.infer_dependencies => upstreams_view(&self.object),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The checks it names: its own, those it depends on, and those its errors lead to.
     fn named(&self) -> BTreeSet<(Role, ObjectKey)> {
         let Ok(spec) = &self.spec else {
             return BTreeSet::new();
         };
-        let upstream = spec.depends_on.iter();
-        let upstream = upstream.map(|(_, key)| (Role::Upstream, key.clone()));
+        let inferred = self.inferred();
+        let inferred = inferred.iter().map(|inferred| key_of(&inferred.check));
+        let upstream = spec.depends_on.iter().map(|(_, key)| key.clone());
+        let upstream = upstream.chain(inferred).map(|key| (Role::Upstream, key));
         upstream
             .chain([(Role::Trigger, spec.check.clone())])
             .collect()
@@ -53,8 +63,17 @@ impl Policy {
     }
 }
 
+/// Namespace and name of a check.
+pub(in crate::controller) fn key_of(check: &CheckKey) -> ObjectKey {
+    ObjectKey {
+        namespace: check.namespace.clone(),
+        name: check.name.clone(),
+    }
+}
+
 type Age = (i64, String);
-type Target = (Arc<str>, TargetKind, Arc<str>);
+/// Namespace, kind and name of a workload.
+pub(in crate::controller) type Target = (Arc<str>, TargetKind, Arc<str>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Role {
@@ -78,7 +97,8 @@ pub(in crate::controller) struct Policies {
     all: BTreeMap<ObjectKey, Arc<Policy>>,
     malformed: BTreeMap<ObjectKey, Malformed>,
     named: HashMap<(Role, ObjectKey), BTreeSet<ObjectKey>>,
-    targets: HashMap<Target, BTreeSet<(Age, ObjectKey)>>,
+    targets: BTreeMap<Target, BTreeSet<(Age, ObjectKey)>>,
+    inferring: BTreeSet<ObjectKey>,
 }
 
 /// What a change of policies means for the rest.
@@ -88,8 +108,10 @@ pub(super) struct Renamed {
     pub(super) dropped: Vec<ObjectKey>,
     /// Whether other checks are named than before.
     pub(super) named: bool,
-    /// Whether the dependencies between checks have changed.
+    /// Whether the declared dependencies between checks have changed.
     pub(super) edges: bool,
+    /// Whether the inferred ones have.
+    pub(super) inferred: bool,
 }
 
 impl Policies {
@@ -157,6 +179,31 @@ impl Policies {
         let own = self.all.get(&spec.key)?;
         let (_, oldest) = self.targets.get(&own.target()?)?.first()?;
         (*oldest != spec.key).then(|| oldest.clone())
+    }
+
+    /// Targets of policies in a namespace.
+    pub(in crate::controller) fn targets_in(
+        &self,
+        namespace: &Arc<str>,
+    ) -> impl Iterator<Item = (TargetKind, Arc<str>)> {
+        let first = (namespace.clone(), TargetKind::Deployment, Arc::from(""));
+        let here = self.targets.range(first..).map(|(target, _)| target);
+        here.take_while(move |(here, _, _)| here == namespace)
+            .map(|(_, kind, name)| (*kind, name.clone()))
+    }
+
+    /// Policies with this target.
+    pub(in crate::controller) fn with_target(
+        &self,
+        target: &Target,
+    ) -> impl Iterator<Item = &Arc<Policy>> {
+        let keys = self.targets.get(target).into_iter().flatten();
+        keys.filter_map(|(_, key)| self.all.get(key))
+    }
+
+    /// Policies whose errors have led to checks.
+    pub(in crate::controller) fn inferring(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.inferring.iter().filter_map(|key| self.all.get(key))
     }
 
     /// Takes a policy as it was read, unless what is known is newer. None: nothing is new.
@@ -234,10 +281,23 @@ impl Policies {
             spec.map(|spec| (spec.source, spec.check.clone(), spec.depends_on.clone()))
                 .filter(|(_, _, upstream)| !upstream.is_empty())
         };
+        let (led, leads) = (old.map(Policy::inferred), new.map(Policy::inferred));
+        let (led, leads) = (led.unwrap_or_default(), leads.unwrap_or_default());
+        if leads.is_empty() {
+            self.inferring.remove(key);
+        } else {
+            self.inferring.insert(key.clone());
+        }
+        // An inferred edge also ends where no policy has the check for its own any more.
+        let trigger = |policy: Option<&Policy>| {
+            let spec = policy.and_then(|policy| policy.spec.as_ref().ok());
+            spec.map(|spec| (spec.source, spec.check.clone()))
+        };
         Renamed {
             dropped,
             named: was != is || source(old) != source(new),
             edges: depends(old) != depends(new),
+            inferred: led != leads || trigger(old) != trigger(new),
         }
     }
 

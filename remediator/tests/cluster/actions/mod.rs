@@ -1,5 +1,6 @@
 //! Reads of workloads and writes to them, on the sandbox's API server.
 
+mod behind;
 mod reads;
 mod rollouts;
 mod uncertain;

@@ -44,7 +44,7 @@ async fn policies_that_depend_on_each_other_are_refused() {
         let (status, message) = cluster.says(name, "Accepted", "DependencyCycle").await;
         assert_eq!(status, "False");
         assert!(
-            message.contains("a -> b") || message.contains("b -> a"),
+            message.contains("a <- b") || message.contains("b <- a"),
             "{message}"
         );
     }

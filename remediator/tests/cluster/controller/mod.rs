@@ -1,5 +1,6 @@
 //! The controller on the sandbox's API server.
 
+mod cascade;
 mod events;
 mod history;
 mod hostile;

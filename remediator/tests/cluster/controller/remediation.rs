@@ -68,6 +68,6 @@ async fn an_upstream_failure_is_told_with_the_way_to_it() {
         .says("web", "RemediationAllowed", "UpstreamUnhealthy")
         .await;
     assert_eq!(status, "False");
-    assert!(message.ends_with(": web -> api -> db"), "{message}");
+    assert!(message.ends_with(": web <- api <- db"), "{message}");
     assert_eq!(cluster.writes(), 0);
 }

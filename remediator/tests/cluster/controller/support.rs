@@ -7,6 +7,7 @@ use kube::api::PatchParams;
 use kube::{Client, Config};
 use remediator::clock;
 use remediator::controller::{self, Settings, Workloads};
+use remediator::core::cascade::{Behind, Subject, Target};
 use remediator::core::execution::{Answer, Live, TargetWrite};
 use remediator::core::{Facts, FactsNeed, TargetKind, TargetRef};
 use remediator::crd::definitions;
@@ -64,6 +65,15 @@ impl Workloads for Deployments {
             restarted_at: restarted.map(|at| at.parse().unwrap()),
             current_revision: None,
         })))
+    }
+
+    async fn behind(
+        &self,
+        subject: &Subject,
+        candidates: &[Target],
+    ) -> Result<Behind, kube::Error> {
+        let workloads = remediator::actions::Cluster::new(self.0.clone());
+        workloads.behind(subject, candidates).await
     }
 
     async fn write(

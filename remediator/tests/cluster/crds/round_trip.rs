@@ -7,10 +7,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use remediator::core::{
-    Action, ActionName, CheckState, Claim, Class, Counters, Fresh, Incident, Incident0, Intent,
-    Mode, ObjectKey, Pending, Phase, PolicyState, Reason, RecordStatus, Revert, Run, RunId,
-    Scaling, Seen, Selection, Statistics, Tally, TargetKind, TargetRef, Time, Touched, Verdict,
-    Verify,
+    Action, ActionName, CheckKey, CheckKind, CheckState, Claim, Class, Counters, Fresh, Incident,
+    Incident0, Inferred, Intent, Mode, ObjectKey, Pending, Phase, PolicyState, Reason,
+    RecordStatus, Revert, Run, RunId, Scaling, Seen, Selection, Statistics, Tally, TargetKind,
+    TargetRef, Time, Touched, Verdict, Verify,
 };
 use remediator::crd::remediation::PodReference;
 use remediator::crd::{
@@ -239,21 +239,46 @@ fn statistics() -> impl Strategy<Value = Statistics> {
         })
 }
 
-fn state() -> impl Strategy<Value = PolicyState> {
-    (check(), counters(), option::of(counters()), statistics()).prop_map(
-        |(check, now, before, statistics)| PolicyState {
-            check,
-            failures: now.failures,
-            successes: now.successes,
-            first_failure: now.first_failure,
-            last_counted: now.last_counted,
-            before_last: before.map(Box::new),
-            verdicts: now.verdicts,
-            incident: now.incident,
-            healthy_since: now.healthy_since,
-            statistics,
+fn upstreams() -> impl Strategy<Value = Vec<Inferred>> {
+    let kinds = prop::sample::select(vec![CheckKind::KuberhealthyState, CheckKind::HealthCheck]);
+    let one = (
+        kinds,
+        "[a-z]{1,9}",
+        "[a-z]{1,9}",
+        "service [a-z]{1,9}/[a-z]{1,9}",
+    );
+    let one = one.prop_map(|(kind, namespace, name, via)| Inferred {
+        check: CheckKey {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
         },
-    )
+        via,
+    });
+    vec(one, 0..=16)
+}
+
+fn state() -> impl Strategy<Value = PolicyState> {
+    let parts = (
+        check(),
+        counters(),
+        option::of(counters()),
+        statistics(),
+        upstreams(),
+    );
+    parts.prop_map(|(check, now, before, statistics, upstreams)| PolicyState {
+        check,
+        failures: now.failures,
+        successes: now.successes,
+        first_failure: now.first_failure,
+        last_counted: now.last_counted,
+        before_last: before.map(Box::new),
+        verdicts: now.verdicts,
+        incident: now.incident,
+        healthy_since: now.healthy_since,
+        statistics,
+        upstreams,
+    })
 }
 
 fn action() -> impl Strategy<Value = Action> {

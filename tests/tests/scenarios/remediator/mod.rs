@@ -1,6 +1,7 @@
 //! The remediator as a process, on a cluster whose Deployments, pods and budgets are real and whose Kuberhealthy is
 //! played by the tests: they decide when the check fails.
 
+mod cascade;
 mod crash;
 mod replicas;
 mod soak;
@@ -44,7 +45,14 @@ impl Shop {
         options.node.images = Images::new().with("web", Image::program(["sleep", "3600"]));
         options.node.network = PodNetwork::apart();
         options.v3.enabled = false;
-        let sandbox = Sandbox::start(options).await.unwrap();
+        let shop = Shop::of(Sandbox::start(options).await.unwrap()).await;
+        shop.create_check("web").await;
+        shop.create_deployment("web", 3).await;
+        shop
+    }
+
+    /// The cluster with the remediator's definitions and both namespaces.
+    async fn of(sandbox: Sandbox) -> Shop {
         let api = sandbox.api();
         for definition in remediator::crd::definitions().unwrap() {
             api.create(DEFINITIONS, &definition.value).await.unwrap();
@@ -62,14 +70,11 @@ impl Shop {
         let directory = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("kubeconfig"), sandbox.kubeconfig()).unwrap();
-        let shop = Shop {
+        Shop {
             sandbox,
             api,
             directory,
-        };
-        shop.create_check("web").await;
-        shop.create_deployment("web", 3).await;
-        shop
+        }
     }
 
     pub(crate) async fn create_check(&self, name: &str) {
