@@ -43,20 +43,18 @@ async fn facts(
     };
     let selector = selector(&found)?;
     let mut facts = shown(kind, &found)?;
-    match need {
-        FactsNeed::Target => {
-            facts.autoscaler = autoscaler::of(client, namespace, kind, name).await?;
-        }
-        FactsNeed::Pods => {
-            facts.pods = pods::of(client, namespace, kind, &facts.uid, &selector).await?;
-        }
-        FactsNeed::Revision => {
-            let template = &found.spec.template;
-            let Revisions { current, previous } =
-                revisions::of(client, namespace, kind, &facts.uid, &selector, template).await?;
-            facts.current_revision = current;
-            facts.revision = previous;
-        }
+    if matches!(need, FactsNeed::Target | FactsNeed::All) {
+        facts.autoscaler = autoscaler::of(client, namespace, kind, name).await?;
+    }
+    if matches!(need, FactsNeed::Pods | FactsNeed::All) {
+        facts.pods = pods::of(client, namespace, kind, &facts.uid, &selector).await?;
+    }
+    if matches!(need, FactsNeed::Revision | FactsNeed::All) {
+        let template = &found.spec.template;
+        let Revisions { current, previous } =
+            revisions::of(client, namespace, kind, &facts.uid, &selector, template).await?;
+        facts.current_revision = current;
+        facts.revision = previous;
     }
     Ok(Some(facts))
 }

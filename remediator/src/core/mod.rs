@@ -9,9 +9,13 @@ pub mod guards;
 pub mod incident;
 #[cfg(test)]
 mod incident_tests;
+pub mod learning;
+#[cfg(test)]
+mod learning_tests;
 pub mod limits;
 pub mod matching;
 pub mod observe;
+pub mod pattern;
 pub mod reason;
 pub mod record;
 pub mod spec;
@@ -24,8 +28,10 @@ pub mod windows;
 pub use decide::{decide, still_wanted, target_allows, wake};
 pub use depends::upstreams_recovered;
 pub use incident::{advance, incident_id};
+pub use learning::{Candidate, Choice, KnownFailure, KnownStep, Learned, Standing};
 pub use matching::Matcher;
 pub use observe::{Malformed, check_status, observe, parse_snapshot, resume, settles_at};
+pub use pattern::{Pattern, pattern};
 pub use reason::Reason;
 pub use record::*;
 pub use spec::*;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Incident, ObjectKey, Phase, Record, Time};
+use super::{Action, Incident, Learned, ObjectKey, Phase, Record, Time};
 
 /// Which of the actions, without its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub struct Statistics {
     pub by_action: BTreeMap<ActionName, Tally>,
     /// `INCIDENT-ATTEMPT` of the finished records that are counted and still exist.
     pub counted: BTreeSet<String>,
+    /// What became of the steps, by failure.
+    pub learned: Learned,
 }
 
 /// How often an action ended how.
@@ -103,6 +105,7 @@ pub fn count(mut statistics: Statistics, records: &[Record]) -> Statistics {
         if !statistics.counted.insert(counted_name(record)) {
             continue;
         }
+        statistics.learned.learn(record, completed);
         let tally = statistics
             .by_action
             .entry(record.intent.action.name())

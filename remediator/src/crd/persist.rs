@@ -3,9 +3,12 @@
 
 use super::policy::RemediationPolicy;
 use super::policy_status as crd;
+use crate::core::learning::{FAILURES, OUTCOMES, STEP_LENGTH, STEPS};
+use crate::core::pattern::PATTERN_LENGTH;
+use crate::core::reason::bounded;
 use crate::core::{
-    ActionName, CheckState, Class, Counters, Incident, Pending, PolicyState, Run, RunId, Seen,
-    Statistics, Tally, Verdict,
+    ActionName, CheckState, Class, Counters, Incident, KnownFailure, KnownStep, Learned, Pattern,
+    Pending, PolicyState, Run, RunId, Seen, Statistics, Tally, Verdict,
 };
 
 /// What the status of a policy says of its check, its incident and its outcomes.
@@ -29,6 +32,7 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         last_counted,
         verdicts,
         before_last,
+        learned,
     } = status;
     PolicyState {
         check: check.map(read_check).unwrap_or_default(),
@@ -40,7 +44,10 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         verdicts: bits(verdicts),
         incident: incident.map(read_incident),
         healthy_since,
-        statistics: read_statistics(statistics),
+        statistics: Statistics {
+            learned: read_learned(learned),
+            ..read_statistics(statistics)
+        },
     }
 }
 
@@ -56,7 +63,7 @@ pub fn write_state(state: &PolicyState, status: &mut crd::RemediationPolicyStatu
         verdicts,
         incident,
         healthy_since,
-        statistics,
+        mut statistics,
     } = state.clone();
     status.check = (check != CheckState::default()).then(|| written_check(check));
     status.failures = failures.into();
@@ -68,6 +75,7 @@ pub fn write_state(state: &PolicyState, status: &mut crd::RemediationPolicyStatu
     status.incident = incident.map(written_incident);
     status.healthy_since = healthy_since;
     status.success_percent = success_percent(&statistics);
+    status.learned = written_learned(std::mem::take(&mut statistics.learned));
     status.statistics = written_statistics(statistics);
 }
 
@@ -353,11 +361,16 @@ fn read_statistics(statistics: crd::Statistics) -> Statistics {
             .filter_map(|action| Some((*action, read_tally(by_action.remove(action.as_str())?))))
             .collect(),
         counted: counted.into_iter().collect(),
+        learned: Learned::default(),
     }
 }
 
 fn written_statistics(statistics: Statistics) -> crd::Statistics {
-    let Statistics { by_action, counted } = statistics;
+    let Statistics {
+        by_action,
+        counted,
+        learned: _,
+    } = statistics;
     crd::Statistics {
         by_action: by_action
             .into_iter()
@@ -365,6 +378,50 @@ fn written_statistics(statistics: Statistics) -> crd::Statistics {
             .collect(),
         counted: counted.into_iter().collect(),
     }
+}
+
+fn read_learned(learned: Vec<crd::KnownFailure>) -> Learned {
+    let step = |step: crd::KnownStep| KnownStep {
+        step: bounded(&step.step, STEP_LENGTH),
+        outcomes: step
+            .outcomes
+            .chars()
+            .filter(|outcome| matches!(outcome, 'S' | 'F'))
+            .take(OUTCOMES)
+            .map(|outcome| outcome == 'S')
+            .collect(),
+    };
+    let failure = |known: crd::KnownFailure| KnownFailure {
+        pattern: Pattern {
+            id: bounded(&known.id, 10),
+            text: bounded(&known.text, PATTERN_LENGTH),
+        },
+        last: known.last_time,
+        steps: known.steps.into_iter().take(STEPS).map(step).collect(),
+    };
+    Learned {
+        failures: learned.into_iter().take(FAILURES).map(failure).collect(),
+    }
+}
+
+fn written_learned(learned: Learned) -> Vec<crd::KnownFailure> {
+    let step = |known: KnownStep| crd::KnownStep {
+        step: known.step,
+        outcomes: known
+            .outcomes
+            .into_iter()
+            .map(|helped| if helped { 'S' } else { 'F' })
+            .collect(),
+    };
+    let failures = learned.failures.into_iter();
+    failures
+        .map(|known| crd::KnownFailure {
+            id: known.pattern.id,
+            text: known.pattern.text,
+            last_time: known.last,
+            steps: known.steps.into_iter().map(step).collect(),
+        })
+        .collect()
 }
 
 fn read_tally(tally: crd::Tally) -> Tally {

@@ -201,6 +201,7 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
             .first()
             .map(|reason| bounded(reason, 128)),
         history_limit: within("spec.historyLimit", spec.history_limit, 1, 100)?,
+        strategy: spec.strategy,
     })
 }
 

@@ -7,10 +7,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use remediator::core::{
-    Action, ActionName, CheckState, Claim, Class, Counters, Fresh, Incident, Incident0, Intent,
-    Mode, ObjectKey, Pending, Phase, PolicyState, Reason, RecordStatus, Revert, Run, RunId,
-    Scaling, Seen, Selection, Statistics, Tally, TargetKind, TargetRef, Time, Touched, Verdict,
-    Verify,
+    Action, ActionName, Candidate, CheckState, Choice, Claim, Class, Counters, Fresh, Incident,
+    Incident0, Intent, KnownFailure, KnownStep, Learned, Mode, ObjectKey, Pattern, Pending, Phase,
+    PolicyState, Reason, RecordStatus, Revert, Run, RunId, Scaling, Seen, Selection, Standing,
+    Statistics, Tally, TargetKind, TargetRef, Time, Touched, Verdict, Verify,
 };
 use remediator::crd::remediation::PodReference;
 use remediator::crd::{
@@ -232,11 +232,52 @@ fn statistics() -> impl Strategy<Value = Statistics> {
     (
         proptest::collection::btree_map(prop::sample::select(names.to_vec()), tally, 0..=4),
         proptest::collection::btree_set("[0-9a-f]{10}-[0-9]{1,3}", 0..5),
+        vec(known_failure(), 0..=16),
     )
-        .prop_map(|(by_action, counted)| Statistics {
+        .prop_map(|(by_action, counted, failures)| Statistics {
             by_action: BTreeMap::from_iter(by_action),
             counted,
+            learned: Learned { failures },
         })
+}
+
+fn failure() -> impl Strategy<Value = Pattern> {
+    ("[0-9a-f]{10}", "\\PC{0,120}").prop_map(|(id, text)| Pattern { id, text })
+}
+
+fn known_failure() -> impl Strategy<Value = KnownFailure> {
+    let step = ("[ -~]{1,64}", vec(any::<bool>(), 0..=10))
+        .prop_map(|(step, outcomes)| KnownStep { step, outcomes });
+    (failure(), time(), vec(step, 0..=5)).prop_map(|(pattern, last, steps)| KnownFailure {
+        pattern,
+        last,
+        steps,
+    })
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    let standing = prop::sample::select(vec![
+        Standing::Chosen,
+        Standing::Waiting,
+        Standing::Used,
+        Standing::NoPodNamed,
+        Standing::Held,
+    ]);
+    let step = (
+        "[ -~]{1,64}",
+        0..=10_u32,
+        0..=10_u32,
+        0..=1000_u32,
+        standing,
+    )
+        .prop_map(|(step, tries, successes, score, standing)| Candidate {
+            step,
+            tries,
+            successes,
+            score,
+            standing,
+        });
+    (failure(), vec(step, 0..=5)).prop_map(|(failure, steps)| Choice { failure, steps })
 }
 
 fn state() -> impl Strategy<Value = PolicyState> {
@@ -307,6 +348,7 @@ fn intent() -> impl Strategy<Value = Intent> {
         )),
         verify,
         option::of(any::<u32>()),
+        option::of(choice()),
     );
     let names = (
         "[a-z]{1,63}",
@@ -330,7 +372,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 what,
                 details,
             )| {
-                let (pods, replicas, autoscaler, revision, verify, revert_after) = details;
+                let (pods, replicas, autoscaler, revision, verify, revert_after, choice) = details;
                 Intent {
                     policy: ObjectKey {
                         namespace: "shop".into(),
@@ -361,6 +403,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                     revision,
                     verify,
                     revert_after,
+                    choice,
                 }
             },
         )
