@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pattern::Pattern;
+use super::pattern::{Pattern, pattern};
 use super::{Action, Phase, Record, Scaling, Step, Time, Touched};
 
 /// Failures that are remembered; of more, those whose last outcome is the longest time ago are forgotten.
@@ -114,17 +114,22 @@ impl Learned {
     }
 
     /// Learns from a finished record, if it teaches anything: the workload was written, and the check has passed or
-    /// failed in a run after that.
-    pub(super) fn learn(&mut self, record: &Record, ended: Time) {
-        let helped = match record.status.phase {
-            Phase::Succeeded => true,
-            Phase::Failed => false,
-            _ => return,
-        };
-        if record.status.touched != Touched::Yes {
-            return;
+    /// failed in a run after that. A success did not last if the next record of the incident, which is among `records`,
+    /// is for the same failure: it becomes a failure.
+    pub(super) fn learn(&mut self, record: &Record, ended: Time, records: &[Record]) {
+        let pattern = pattern(&record.intent.errors);
+        let earlier = records.iter().filter(|earlier| {
+            earlier.intent.incident.id == record.intent.incident.id
+                && earlier.intent.attempt < record.intent.attempt
+        });
+        if let Some(earlier) = earlier.max_by_key(|earlier| earlier.intent.attempt)
+            && taught(earlier) == Some(true)
+        {
+            self.did_not_last(&pattern, &step_name(&earlier.intent.action));
         }
-        let pattern = super::pattern::pattern(&record.intent.errors);
+        let Some(helped) = taught(record) else {
+            return;
+        };
         let at = self
             .failures
             .iter()
@@ -153,6 +158,27 @@ impl Learned {
         newest(&mut known.steps, STEPS);
         self.failures.push(known);
         newest(&mut self.failures, FAILURES);
+    }
+
+    fn did_not_last(&mut self, pattern: &Pattern, step: &str) {
+        let known = self.failures.iter_mut();
+        let outcome = known
+            .filter(|known| known.pattern.id == pattern.id)
+            .flat_map(|known| &mut known.steps)
+            .find(|known| known.step == step)
+            .and_then(|known| known.outcomes.last_mut());
+        if let Some(outcome) = outcome {
+            *outcome = false;
+        }
+    }
+}
+
+/// Whether a finished record helped, if that can be told.
+fn taught(record: &Record) -> Option<bool> {
+    match (record.status.phase, record.status.touched) {
+        (Phase::Succeeded, Touched::Yes) => Some(true),
+        (Phase::Failed, Touched::Yes) => Some(false),
+        _ => None,
     }
 }
 

@@ -262,6 +262,43 @@ fn only_what_was_done_and_verified_teaches_and_once() {
 }
 
 #[test]
+fn a_success_that_did_not_last_is_none() {
+    for (other, expected) in [(false, "FS"), (true, "SS")] {
+        let mut case = case(Strategy::Ordered);
+        case.spec.steps.truncate(1);
+        case.spec.retry.max_retry = 1;
+        let failure = pattern(&errors(&case)).id;
+        let first = ended(&act(&case), Phase::Succeeded, Touched::Yes);
+        learn(&mut case, first);
+        // It relapses: the same, or with another error.
+        let mut again = act(&case);
+        if other {
+            again.errors = vec!["service shop/db: no endpoints".to_owned()];
+        }
+        let second = ended(&again, Phase::Succeeded, Touched::Yes);
+        let mut both = vec![second.clone(), case.records[0].clone()];
+        learn(&mut case, second);
+        let learned = &case.state.statistics.learned;
+        let outcomes: String = learned
+            .failures
+            .iter()
+            .flat_map(|known| &known.steps[0].outcomes)
+            .map(|helped| if *helped { 'S' } else { 'F' })
+            .collect();
+        assert_eq!(outcomes, expected);
+        assert!(learned.of(&failure).is_some());
+        // All at once, in whatever order they are read, teaches the same.
+        both[0].status.completed = Some(Time::from_unix(Case::now().unix() - 900));
+        let at_once = count(super::Statistics::default(), &both).learned;
+        let steps = |learned: &Learned| -> Vec<Vec<KnownStep>> {
+            let failures = learned.failures.iter();
+            failures.map(|known| known.steps.clone()).collect()
+        };
+        assert_eq!(steps(&at_once), steps(learned));
+    }
+}
+
+#[test]
 fn what_is_remembered_is_bounded_and_the_oldest_is_forgotten() {
     let case = case(Strategy::Ordered);
     let mut statistics = super::Statistics::default();

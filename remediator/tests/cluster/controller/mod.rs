@@ -3,6 +3,7 @@
 mod events;
 mod history;
 mod hostile;
+mod learning;
 mod limits;
 mod permissions;
 mod remediation;

@@ -68,6 +68,7 @@ async fn a_policy_gets_its_defaults_and_loses_what_nobody_knows() {
             "safety": {"minReplicas": 2, "allowStateful": false, "autoscaler": "Skip", "whileRollingOut": "Block"},
             "dependsOn": [], "dependencyGraceSeconds": 300, "windows": [], "pauseRequests": [],
             "historyLimit": 20,
+            "strategy": "Ordered",
         })
     );
     // The types give the same defaults, for objects that were never defaulted.
