@@ -96,7 +96,7 @@ fn message(text: &str) -> String {
     plain.trim().to_owned()
 }
 
-/// Appends, but no second space and no second [`VARIES`] in a row.
+/// Appends, but no second space in a row.
 fn push(text: &mut String, more: &str) {
     if more == " " && (text.is_empty() || text.ends_with(' ')) {
         return;

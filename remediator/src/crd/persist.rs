@@ -1,14 +1,12 @@
 //! Between a policy's status and the core's state. Whatever is written reads back the same; what nobody has written is
 //! brought within bounds, never refused: a damaged status must not stop a policy for ever.
 
+use super::learned::{read_learned, written_learned};
 use super::policy::RemediationPolicy;
 use super::policy_status as crd;
-use crate::core::learning::{FAILURES, OUTCOMES, STEP_LENGTH, STEPS};
-use crate::core::pattern::PATTERN_LENGTH;
-use crate::core::reason::bounded;
 use crate::core::{
-    ActionName, CheckState, Class, Counters, Incident, KnownFailure, KnownStep, Learned, Pattern,
-    Pending, PolicyState, Run, RunId, Seen, Statistics, Tally, Verdict,
+    ActionName, CheckState, Class, Counters, Incident, Learned, Pending, PolicyState, Run, RunId,
+    Seen, Statistics, Tally, Verdict,
 };
 
 /// What the status of a policy says of its check, its incident and its outcomes.
@@ -378,50 +376,6 @@ fn written_statistics(statistics: Statistics) -> crd::Statistics {
             .collect(),
         counted: counted.into_iter().collect(),
     }
-}
-
-fn read_learned(learned: Vec<crd::KnownFailure>) -> Learned {
-    let step = |step: crd::KnownStep| KnownStep {
-        step: bounded(&step.step, STEP_LENGTH),
-        outcomes: step
-            .outcomes
-            .chars()
-            .filter(|outcome| matches!(outcome, 'S' | 'F'))
-            .take(OUTCOMES)
-            .map(|outcome| outcome == 'S')
-            .collect(),
-    };
-    let failure = |known: crd::KnownFailure| KnownFailure {
-        pattern: Pattern {
-            id: bounded(&known.id, 10),
-            text: bounded(&known.text, PATTERN_LENGTH),
-        },
-        last: known.last_time,
-        steps: known.steps.into_iter().take(STEPS).map(step).collect(),
-    };
-    Learned {
-        failures: learned.into_iter().take(FAILURES).map(failure).collect(),
-    }
-}
-
-fn written_learned(learned: Learned) -> Vec<crd::KnownFailure> {
-    let step = |known: KnownStep| crd::KnownStep {
-        step: known.step,
-        outcomes: known
-            .outcomes
-            .into_iter()
-            .map(|helped| if helped { 'S' } else { 'F' })
-            .collect(),
-    };
-    let failures = learned.failures.into_iter();
-    failures
-        .map(|known| crd::KnownFailure {
-            id: known.pattern.id,
-            text: known.pattern.text,
-            last_time: known.last,
-            steps: known.steps.into_iter().map(step).collect(),
-        })
-        .collect()
 }
 
 fn read_tally(tally: crd::Tally) -> Tally {

@@ -19,7 +19,7 @@ use remediator::crd::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::{full_policy, schema};
 
@@ -503,10 +503,14 @@ proptest! {
 #[test]
 fn a_damaged_status_is_brought_within_bounds() {
     let mut policy = full_policy();
-    policy["status"] = serde_json::json!({
+    policy["status"] = json!({
         "failures": -1, "successes": 1_i64 << 40, "verdicts": -7,
         "check": {"uid": "u", "seen": {"ok": true, "errorsHash": "not hexadecimal", "failures": -3}},
         "statistics": {"byAction": {"explode": {"failed": 9}, "scale": {"failed": -9}}},
+        "learned": vec![json!({
+            "id": "0123456789abcdef", "text": "x".repeat(1000), "lastTime": "2026-01-01T00:00:00Z",
+            "steps": vec![json!({"step": "y".repeat(100), "outcomes": "SxF".repeat(9)}); 9],
+        }); 99],
     });
     let policy: RemediationPolicy = serde_json::from_value(policy).unwrap();
     let state = state_view(&policy);
@@ -516,6 +520,11 @@ fn a_damaged_status_is_brought_within_bounds() {
     );
     let seen = state.check.seen.unwrap();
     assert_eq!((seen.errors_hash, seen.failures), (0, 0));
+    let learned = &state.statistics.learned.failures;
+    assert_eq!((learned.len(), learned[0].steps.len()), (16, 5));
+    assert_eq!(learned[0].pattern.text.len(), 120);
+    let step = &learned[0].steps[0];
+    assert_eq!((step.step.len(), step.outcomes.len()), (64, 10));
     let tallies: Vec<_> = state.statistics.by_action.into_iter().collect();
     assert_eq!(tallies, [(ActionName::Scale, Tally::default())]);
 }
@@ -557,7 +566,7 @@ fn an_object_that_no_remediator_wrote_is_refused() {
     let object = remediation(&intent, &policy());
     assert!(record_view(&object).is_ok());
     type Damage = fn(&mut Remediation);
-    let wrong: [(&str, Damage); 9] = [
+    let wrong: [(&str, Damage); 10] = [
         ("spec.action", |object| {
             object.spec.action = Default::default()
         }),
@@ -580,6 +589,11 @@ fn an_object_that_no_remediator_wrote_is_refused() {
         ("spec.target.uid", |object| object.spec.target.uid.clear()),
         ("spec.verify.seconds", |object| {
             object.spec.verify.seconds = -1
+        }),
+        ("spec.choice.steps[0].tries", |object| {
+            let candidate = json!({"step": "scale", "tries": -1, "successes": 0, "score": 0, "standing": "Held"});
+            let choice = json!({"failure": "0123456789", "steps": [candidate]});
+            object.spec.choice = serde_json::from_value(choice).unwrap();
         }),
     ];
     for (field, damage) in wrong {
