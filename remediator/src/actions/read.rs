@@ -41,7 +41,9 @@ async fn facts(
     let found = limited(api.get_opt(name));
     // What does not depend on the workload is read beside it: who waits for this acts on it.
     let (found, autoscaler) = match need {
-        FactsNeed::Target => tokio::join!(found, autoscaler::of(client, namespace, kind, name)),
+        FactsNeed::Target | FactsNeed::All => {
+            tokio::join!(found, autoscaler::of(client, namespace, kind, name))
+        }
         FactsNeed::Pods | FactsNeed::Revision => (found.await, Ok(None)),
     };
     let Some(found) = found? else {
@@ -49,20 +51,18 @@ async fn facts(
     };
     let selector = selector(&found)?;
     let mut facts = shown(kind, &found)?;
-    match need {
-        FactsNeed::Target => {
-            facts.autoscaler = autoscaler?;
-        }
-        FactsNeed::Pods => {
-            facts.pods = pods::of(client, namespace, kind, &facts.uid, &selector).await?;
-        }
-        FactsNeed::Revision => {
-            let template = &found.spec.template;
-            let Revisions { current, previous } =
-                revisions::of(client, namespace, kind, &facts.uid, &selector, template).await?;
-            facts.current_revision = current;
-            facts.revision = previous;
-        }
+    if matches!(need, FactsNeed::Target | FactsNeed::All) {
+        facts.autoscaler = autoscaler?;
+    }
+    if matches!(need, FactsNeed::Pods | FactsNeed::All) {
+        facts.pods = pods::of(client, namespace, kind, &facts.uid, &selector).await?;
+    }
+    if matches!(need, FactsNeed::Revision | FactsNeed::All) {
+        let template = &found.spec.template;
+        let Revisions { current, previous } =
+            revisions::of(client, namespace, kind, &facts.uid, &selector, template).await?;
+        facts.current_revision = current;
+        facts.revision = previous;
     }
     Ok(Some(facts))
 }

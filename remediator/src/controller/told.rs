@@ -2,7 +2,7 @@
 
 use super::conditions::{get, why_not};
 use super::status::{ACCEPTED, ALLOWED, HEALTHY};
-use crate::core::{Phase, Reason, Record, RecordStatus};
+use crate::core::{Choice, Phase, Reason, Record, RecordStatus};
 use crate::crd::RemediationPolicyStatus;
 use crate::events::Severity;
 
@@ -165,6 +165,11 @@ pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> 
     } else {
         status.message.as_str()
     };
+    // The first that is told of a record says why this step.
+    let choice = intent.choice.as_ref();
+    let why = choice
+        .filter(|_| before.phase == Phase::Pending)
+        .and_then(Choice::sentence);
     Some(Told {
         reason,
         severity: match (status.phase, status.reason) {
@@ -173,7 +178,10 @@ pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> 
             (Phase::Inconclusive, _) => Severity::Warning,
             _ => Severity::Normal,
         },
-        note: format!("{action}, attempt {}: {message}", intent.attempt),
+        note: match why {
+            Some(why) => format!("{action}, attempt {}: {message}; {why}", intent.attempt),
+            None => format!("{action}, attempt {}: {message}", intent.attempt),
+        },
         transition: format!("{}-{}", intent.incident.id, intent.attempt),
         target: true,
     })

@@ -2,10 +2,13 @@
 
 use super::depends::grace;
 use super::guards::{Guard, Question, Rules, ask_target, hold};
+use super::learning::{self, Choice, Standing};
+use super::pattern::pattern;
 use super::target::{choose, reported_pods};
 use super::{
     Action, Claim, Decision, Facts, FactsNeed, Incident, Incident0, Intent, Phase, PolicySpec,
-    PolicyState, Reason, Selection, Step, TargetRef, Time, Touched, Verify, World, settles_at,
+    PolicyState, Reason, Selection, Step, Strategy, TargetRef, Time, Touched, Verify, World,
+    settles_at,
 };
 
 /// Added to the time a check takes to be run again, in seconds.
@@ -151,89 +154,130 @@ pub(super) fn decide_by(rules: Rules, question: Question<'_>, facts: Option<&Fac
             reason: Reason::BelowThreshold,
         };
     };
-    let (index, step) = match next_step(rules, &question, incident) {
-        Ok(next) => next,
-        Err(decision) => return *decision,
-    };
-    let Some(facts) = facts else {
-        return Decision::NeedFacts(match step.action {
-            Action::RestartPods { .. } => FactsNeed::Pods,
-            Action::RolloutRestart | Action::Scale(_) => FactsNeed::Target,
-            Action::Rollback => FactsNeed::Revision,
-        });
-    };
-    let refused = asked
-        .clone()
-        .find_map(|guard| ask_target(*guard, question.spec, &step.action, facts));
-    let chosen = match refused {
-        Some(refused) => Err(refused),
-        None => choose(rules, question.spec, &step.action, &incident.errors, facts),
-    };
-    let (reason, details) = match chosen {
-        Ok(choice) => {
-            let attempt = question
-                .tries()
-                .map(|record| record.intent.attempt)
-                .max()
-                .unwrap_or(0)
-                .saturating_add(1);
-            return Decision::Act(Box::new(Intent {
-                pods: choice.pods,
-                replicas: choice.replicas,
-                autoscaler: choice.autoscaler,
-                revision: choice.revision,
-                ..intent(&question, incident, attempt, index, step, facts)
-            }));
+    let mut held = Vec::new();
+    // Each turn holds one more step.
+    loop {
+        let next = match next_step(rules, &question, incident, &held) {
+            Ok(next) => next,
+            Err(decision) => return *decision,
+        };
+        let Some(facts) = facts else {
+            return Decision::NeedFacts(next.need);
+        };
+        let action = &next.step.action;
+        let refused = asked
+            .clone()
+            .find_map(|guard| ask_target(*guard, question.spec, action, facts));
+        let chosen = match refused {
+            Some(refused) => Err(refused),
+            None => choose(rules, question.spec, action, &incident.errors, facts),
+        };
+        match chosen {
+            Ok(choice) => {
+                let attempt = question
+                    .tries()
+                    .map(|record| record.intent.attempt)
+                    .max()
+                    .unwrap_or(0)
+                    .saturating_add(1);
+                return Decision::Act(Box::new(Intent {
+                    pods: choice.pods,
+                    replicas: choice.replicas,
+                    autoscaler: choice.autoscaler,
+                    revision: choice.revision,
+                    ..intent(&question, incident, attempt, &next, facts)
+                }));
+            }
+            // What the target does not allow must not keep a gentler step waiting.
+            Err(_) if next.early => held.push(next.index),
+            Err((reason, details)) => {
+                return hold(reason, &details, None).unwrap_or(Decision::Idle { reason });
+            }
         }
-        Err(refused) => refused,
-    };
-    hold(reason, &details, None).unwrap_or(Decision::Idle { reason })
+    }
 }
 
-/// The gentlest step that has tries left, never one before a step that has been tried. A step that restarts the pods
-/// the check names is left out where it names none. What a disruption budget refused is no try: a harsher step would go
-/// round the budget. What the API server refused is one: it would refuse it again.
+/// The step to be taken.
+struct Next<'a> {
+    index: usize,
+    step: &'a Step,
+    /// Why this one, if that was weighed.
+    choice: Option<Choice>,
+    /// Whether it comes before a gentler one that has tries left.
+    early: bool,
+    /// What of the target has to be known.
+    need: FactsNeed,
+}
+
+/// The gentlest step that has tries left, never one before a step that has been tried; or, of a policy that learns,
+/// the one that its record favours. A step that restarts the pods the check names is left out where it names none.
+/// What a disruption budget refused is no try: a harsher step would go round the budget. What the API server refused is
+/// one: it would refuse it again. Nor are those in `held` taken, which come early and are not allowed now.
 fn next_step<'a>(
     rules: Rules,
     question: &Question<'a>,
     incident: &Incident,
-) -> Result<(u32, &'a Step), Box<Decision>> {
+    held: &[usize],
+) -> Result<Next<'a>, Box<Decision>> {
     let spec = question.spec;
-    let touched: Vec<u32> = question
+    let touched: Vec<usize> = question
         .tries()
         .filter(|record| record.status.phase != Phase::Blocked)
         .filter(|record| {
             let refused = matches!(record.status.reason, Reason::Forbidden | Reason::Refused);
             record.status.touched != Touched::No || refused && record.finished()
         })
-        .map(|record| record.intent.step)
+        .filter_map(|record| usize::try_from(record.intent.step).ok())
         .collect();
-    let first = touched.iter().copied().max().unwrap_or(0);
     let names_pods = reported_pods(spec, &incident.errors).any;
-    let mut left_out = false;
-    for (index, step) in (0..)
-        .zip(&spec.steps)
-        .skip_while(|(index, _)| *index < first)
-    {
+    let most = usize::try_from(spec.retry.max_retry).unwrap_or(usize::MAX);
+    let standing = |index: usize| {
         let tries = touched.iter().filter(|tried| **tried == index).count();
-        if !rules.off(Guard::Exhausted)
-            && tries > usize::try_from(spec.retry.max_retry).unwrap_or(usize::MAX)
-        {
-            continue;
+        let of_reported = spec.steps.get(index).is_some_and(|step| {
+            matches!(
+                step.action,
+                Action::RestartPods {
+                    pods: Selection::Reported,
+                    ..
+                }
+            )
+        });
+        if !rules.off(Guard::Exhausted) && tries > most {
+            Standing::Used
+        } else if of_reported && !names_pods {
+            Standing::NoPodNamed
+        } else if held.contains(&index) {
+            Standing::Held
+        } else {
+            Standing::Waiting
         }
-        if matches!(
-            step.action,
-            Action::RestartPods {
-                pods: Selection::Reported,
-                ..
-            }
-        ) && !names_pods
-        {
-            left_out = true;
-            continue;
+    };
+    let first = match spec.strategy {
+        Strategy::Ordered => touched.iter().copied().max().unwrap_or(0),
+        Strategy::Adaptive => 0,
+    };
+    let left = |index: &usize| standing(*index) == Standing::Waiting;
+    let gentlest = (first..spec.steps.len()).find(left);
+    let next = match spec.strategy {
+        Strategy::Ordered => gentlest.map(|index| (index, None)),
+        Strategy::Adaptive => {
+            let learned = &question.state.statistics.learned;
+            let failure = pattern(&incident.errors);
+            learning::choose(learned, failure, &spec.steps, standing)
+                .map(|(index, choice)| (index, Some(choice)))
         }
-        return Ok((index, step));
+    };
+    let found = next.and_then(|(index, choice)| Some((index, spec.steps.get(index)?, choice)));
+    if let Some((index, step, choice)) = found {
+        return Ok(Next {
+            index,
+            step,
+            choice,
+            early: gentlest.is_some_and(|gentlest| gentlest < index),
+            need: need(spec, step),
+        });
     }
+    let left_out = (first..spec.steps.len()).any(|index| standing(index) == Standing::NoPodNamed);
     let none = if left_out {
         hold(Reason::NoEligiblePod, "the check names no pod", None)
     } else {
@@ -242,14 +286,29 @@ fn next_step<'a>(
     Err(Box::new(none.unwrap_or_else(exhausted)))
 }
 
+/// What of the target has to be known for a step; of a policy that learns, for each of its steps, as it may pass over one.
+fn need(spec: &PolicySpec, step: &Step) -> FactsNeed {
+    let of = |step: &Step| match step.action {
+        Action::RestartPods { .. } => FactsNeed::Pods,
+        Action::RolloutRestart | Action::Scale(_) => FactsNeed::Target,
+        Action::Rollback => FactsNeed::Revision,
+    };
+    let need = of(step);
+    let mixed = spec.steps.iter().any(|step| of(step) != need);
+    match spec.strategy {
+        Strategy::Adaptive if mixed => FactsNeed::All,
+        Strategy::Adaptive | Strategy::Ordered => need,
+    }
+}
+
 fn intent(
     question: &Question<'_>,
     incident: &Incident,
     attempt: u32,
-    index: u32,
-    step: &Step,
+    next: &Next<'_>,
     facts: &Facts,
 ) -> Intent {
+    let step = next.step;
     let Question {
         now, spec, world, ..
     } = *question;
@@ -267,7 +326,7 @@ fn intent(
             first_run: incident.first_run.clone(),
         },
         attempt,
-        step: index,
+        step: u32::try_from(next.index).unwrap_or(u32::MAX),
         mode: spec.mode,
         run: incident.failing_run.clone(),
         errors: incident.errors.clone(),
@@ -296,5 +355,6 @@ fn intent(
             Action::Scale(scaling) => scaling.revert(),
             Action::RestartPods { .. } | Action::RolloutRestart | Action::Rollback => None,
         },
+        choice: next.choice.clone(),
     }
 }

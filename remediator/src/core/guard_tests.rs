@@ -6,8 +6,8 @@ use super::{
     Action, Autoscaler, CheckKey, CheckKind, CheckState, CheckStatus, Claim, Class, Decision,
     Facts, FactsNeed, Incident, Incident0, Intent, Limits, Matcher, Mode, ObjectKey, Pending,
     Phase, PodFact, PolicySpec, PolicyState, Reason, Record, RecordStatus, Retry, Revision, Run,
-    RunId, Safety, Scaling, Selection, Step, StormState, TargetKind, TargetRef, Time, Timing,
-    Touched, Upstream, Verdict, Verify, Window, World, wake,
+    RunId, Safety, Scaling, Selection, Step, StormState, Strategy, TargetKind, TargetRef, Time,
+    Timing, Touched, Upstream, Verdict, Verify, Window, World, wake,
 };
 
 /// 03:46:40 on a day in UTC.
@@ -61,7 +61,7 @@ pub(super) struct Case {
     pub(super) spec: PolicySpec,
     pub(super) state: PolicyState,
     pub(super) facts: Facts,
-    records: Vec<Record>,
+    pub(super) records: Vec<Record>,
     pub(super) upstreams: Vec<Upstream>,
     cycle: Option<Vec<CheckKey>>,
     rival: Option<ObjectKey>,
@@ -134,6 +134,7 @@ impl Case {
                 pause: None,
                 history_limit: 20,
                 infer_dependencies: true,
+                strategy: Strategy::Ordered,
             },
             state: PolicyState {
                 check: CheckState {

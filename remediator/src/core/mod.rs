@@ -10,9 +10,13 @@ pub mod guards;
 pub mod incident;
 #[cfg(test)]
 mod incident_tests;
+pub mod learning;
+#[cfg(test)]
+mod learning_tests;
 pub mod limits;
 pub mod matching;
 pub mod observe;
+pub mod pattern;
 pub mod reason;
 pub mod record;
 pub mod spec;
@@ -26,8 +30,10 @@ pub use cascade::{Inferred, Subject};
 pub use decide::{decide, standing_hold, still_wanted, target_allows, wake};
 pub use depends::upstreams_recovered;
 pub use incident::{advance, incident_id};
+pub use learning::{Candidate, Choice, KnownFailure, KnownStep, Learned, Standing};
 pub use matching::Matcher;
 pub use observe::{Malformed, check_status, observe, parse_snapshot, resume, settles_at};
+pub use pattern::{Pattern, pattern};
 pub use reason::Reason;
 pub use record::*;
 pub use spec::*;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Mode, ObjectKey, Reason, RunId, TargetKind, Time};
+use super::{Action, Choice, Mode, ObjectKey, Reason, RunId, TargetKind, Time};
 
 /// What is to be done, decided once and never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Intent {
     pub verify: Verify,
     /// Seconds after which the number of replicas is set back.
     pub revert_after: Option<u32>,
+    /// Why this step, if the policy learns from earlier outcomes.
+    pub choice: Option<Choice>,
 }
 
 /// What a record keeps of its incident.

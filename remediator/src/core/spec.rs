@@ -20,6 +20,18 @@ pub enum Mode {
     Manual,
 }
 
+/// Which of its steps a policy takes next.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub enum Strategy {
+    /// The gentlest that has tries left.
+    #[default]
+    Ordered,
+    /// The one that has helped most with this failure, by its price.
+    Adaptive,
+}
+
 /// Kinds of workload that can be remediated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TargetKind {
@@ -87,6 +99,8 @@ pub struct PolicySpec {
     pub history_limit: u32,
     /// Whether what the check's errors name leads to further upstream checks; yes.
     pub infer_dependencies: bool,
+    /// Which step is taken next.
+    pub strategy: Strategy,
 }
 
 /// One step of the escalation.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Incident, ObjectKey, Phase, Record, Time};
+use super::{Action, Incident, Learned, ObjectKey, Phase, Record, Time};
 
 /// Which of the actions, without its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub struct Statistics {
     pub by_action: BTreeMap<ActionName, Tally>,
     /// `INCIDENT-ATTEMPT` of the finished records that are counted and still exist.
     pub counted: BTreeSet<String>,
+    /// What became of the steps, by failure.
+    pub learned: Learned,
 }
 
 /// How often an action ended how.
@@ -96,13 +98,18 @@ fn counted_name(record: &Record) -> String {
 pub fn count(mut statistics: Statistics, records: &[Record]) -> Statistics {
     let existing: BTreeSet<String> = records.iter().map(counted_name).collect();
     statistics.counted.retain(|name| existing.contains(name));
-    for record in records {
-        let Some(completed) = record.status.completed else {
-            continue;
-        };
+    let mut ended: Vec<(Time, &Record)> = records
+        .iter()
+        .filter_map(|record| Some((record.status.completed?, record)))
+        .filter(|(_, record)| !statistics.counted.contains(&counted_name(record)))
+        .collect();
+    // Of what is learned the last is remembered longest.
+    ended.sort_by_key(|(completed, record)| (*completed, record.intent.attempt));
+    for (completed, record) in ended {
         if !statistics.counted.insert(counted_name(record)) {
             continue;
         }
+        statistics.learned.learn(record, completed, records);
         let tally = statistics
             .by_action
             .entry(record.intent.action.name())

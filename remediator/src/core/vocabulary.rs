@@ -485,6 +485,8 @@ pub enum FactsNeed {
     Pods,
     /// And its previous revision.
     Revision,
+    /// All of these.
+    All,
 }
 
 /// What is to be done for a policy now.

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::core::{CheckKind, Mode, Selection, TargetKind, Time};
+use crate::core::{CheckKind, Mode, Selection, Standing, Strategy, TargetKind, Time};
 
 /// A name of Kubernetes: letters, digits, `-` and `.`.
 pub(super) const NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
@@ -29,6 +29,22 @@ pub(super) fn check_kind(_: &mut SchemaGenerator) -> Schema {
 /// The schema of a mode.
 pub(super) fn mode(_: &mut SchemaGenerator) -> Schema {
     one_of(&[Mode::DryRun, Mode::Enforce, Mode::Manual])
+}
+
+/// The schema of a strategy.
+pub(super) fn strategy(_: &mut SchemaGenerator) -> Schema {
+    one_of(&[Strategy::Ordered, Strategy::Adaptive])
+}
+
+/// The schema of what was made of a step.
+pub(super) fn standing(_: &mut SchemaGenerator) -> Schema {
+    one_of(&[
+        Standing::Chosen,
+        Standing::Waiting,
+        Standing::Used,
+        Standing::NoPodNamed,
+        Standing::Held,
+    ])
 }
 
 /// The schema of a kind of workload.

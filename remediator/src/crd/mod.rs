@@ -18,6 +18,7 @@
 )]
 
 mod common;
+mod learned;
 mod persist;
 mod policy;
 pub mod policy_status;

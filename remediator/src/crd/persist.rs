@@ -1,12 +1,13 @@
 //! Between a policy's status and the core's state. Whatever is written reads back the same; what nobody has written is
 //! brought within bounds, never refused: a damaged status must not stop a policy for ever.
 
+use super::learned::{read_learned, written_learned};
 use super::policy::RemediationPolicy;
 use super::policy_status as crd;
 use crate::core::cascade::MOST;
 use crate::core::{
-    ActionName, CheckKey, CheckState, Class, Counters, Incident, Inferred, Pending, PolicyState,
-    Run, RunId, Seen, Statistics, Tally, Verdict,
+    ActionName, CheckKey, CheckState, Class, Counters, Incident, Inferred, Learned, Pending,
+    PolicyState, Run, RunId, Seen, Statistics, Tally, Verdict,
 };
 
 /// What the status of a policy says of its check, its incident and its outcomes.
@@ -31,6 +32,7 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         verdicts,
         before_last,
         upstreams,
+        learned,
     } = status;
     PolicyState {
         check: check.map(read_check).unwrap_or_default(),
@@ -42,7 +44,10 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         verdicts: bits(verdicts),
         incident: incident.map(read_incident),
         healthy_since,
-        statistics: read_statistics(statistics),
+        statistics: Statistics {
+            learned: read_learned(learned),
+            ..read_statistics(statistics)
+        },
         upstreams: read_upstreams(&upstreams),
     }
 }
@@ -65,7 +70,7 @@ pub fn write_state(state: &PolicyState, status: &mut crd::RemediationPolicyStatu
         verdicts,
         incident,
         healthy_since,
-        statistics,
+        mut statistics,
         upstreams,
     } = state.clone();
     status.check = (check != CheckState::default()).then(|| written_check(check));
@@ -78,6 +83,7 @@ pub fn write_state(state: &PolicyState, status: &mut crd::RemediationPolicyStatu
     status.incident = incident.map(written_incident);
     status.healthy_since = healthy_since;
     status.success_percent = success_percent(&statistics);
+    status.learned = written_learned(std::mem::take(&mut statistics.learned));
     status.statistics = written_statistics(statistics);
     status.upstreams = upstreams.into_iter().map(written_upstream).collect();
 }
@@ -387,11 +393,16 @@ fn read_statistics(statistics: crd::Statistics) -> Statistics {
             .filter_map(|action| Some((*action, read_tally(by_action.remove(action.as_str())?))))
             .collect(),
         counted: counted.into_iter().collect(),
+        learned: Learned::default(),
     }
 }
 
 fn written_statistics(statistics: Statistics) -> crd::Statistics {
-    let Statistics { by_action, counted } = statistics;
+    let Statistics {
+        by_action,
+        counted,
+        learned: _,
+    } = statistics;
     crd::Statistics {
         by_action: by_action
             .into_iter()

@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    CheckReference, NAME, RestartPods, Rollback, RolloutRestart, Scale, mode, target_kind,
+    CheckReference, NAME, RestartPods, Rollback, RolloutRestart, Scale, mode, strategy, target_kind,
 };
 use super::policy_status::RemediationPolicyStatus;
-use crate::core::{Mode, TargetKind};
+use crate::core::{Mode, Strategy, TargetKind};
 
 /// What a RemediationPolicy asks for.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -99,6 +99,13 @@ pub struct RemediationPolicySpec {
     #[serde(default = "history_limit")]
     #[schemars(range(min = 1, max = 100))]
     pub history_limit: i32,
+    /// Which step is taken next. `Ordered` (default): the gentlest that has tries left, as they are written. `Adaptive`:
+    /// the one that has helped most with this failure, by its price, among those that have tries left; a step comes
+    /// before a gentler one only with at least 3 outcomes of its own. status.learned has the outcomes, spec.choice of each
+    /// Remediation the numbers. All limits hold as for Ordered.
+    #[serde(default)]
+    #[schemars(schema_with = "strategy")]
+    pub strategy: Strategy,
 }
 
 fn dependency_grace() -> i32 {

@@ -79,6 +79,12 @@ pub struct RemediationPolicyStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub upstreams: Vec<InferredUpstream>,
+    /// What became of the steps, by failure: the last 16 failures, those with the newest outcomes last. With strategy
+    /// Adaptive the next step is chosen by them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub learned: Vec<KnownFailure>,
 }
 
 /// A check that the errors of the open incident lead to.
@@ -101,6 +107,40 @@ pub struct InferredUpstream {
     /// It is not waited for: that would close a circle of dependencies.
     #[serde(default)]
     pub ignored: bool,
+}
+
+/// What became of the steps that were tried on one failure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownFailure {
+    /// Identifies it: 10 hexadecimal digits.
+    #[schemars(length(max = 10))]
+    pub id: String,
+    /// Its errors without what varies: `#` stands for numbers, addresses and ids, `""` for what is quoted.
+    #[serde(default)]
+    #[schemars(length(max = 120))]
+    pub text: String,
+    /// When the last Remediation of it ended.
+    #[schemars(schema_with = "time")]
+    pub last_time: Time,
+    /// What became of each step, those with the newest outcomes last.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub steps: Vec<KnownStep>,
+}
+
+/// What became of one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownStep {
+    /// What it does, as `restartPods(Reported, 1)`.
+    #[schemars(length(max = 64))]
+    pub step: String,
+    /// The last 10 outcomes, newest last: S the check passed afterwards, F it kept failing. Others are not counted.
+    #[serde(default)]
+    #[schemars(length(max = 10), regex(pattern = "^[SF]*$"))]
+    pub outcomes: String,
 }
 
 /// A failure of the check that is dealt with as one.

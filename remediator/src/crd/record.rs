@@ -8,8 +8,9 @@ use super::common::{
 };
 use super::policy::RemediationPolicy;
 use super::remediation::{
-    Claim, FreshRuns, IncidentReference, PodReference, Remediation, RemediationSpec,
-    RemediationStatus, ReplicaChange, Revert, RevisionReference, TargetReference, Verify,
+    Candidate, Choice, Claim, FreshRuns, IncidentReference, PodReference, Remediation,
+    RemediationSpec, RemediationStatus, ReplicaChange, Revert, RevisionReference, TargetReference,
+    Verify,
 };
 use crate::core::reason::{MESSAGE_LENGTH, bounded};
 use crate::core::{self, Intent, RecordStatus, Scaling};
@@ -91,6 +92,7 @@ fn spec(intent: &Intent) -> RemediationSpec {
         revision,
         verify,
         revert_after,
+        choice,
     } = intent.clone();
     RemediationSpec {
         policy: policy.name.to_string(),
@@ -133,6 +135,24 @@ fn spec(intent: &Intent) -> RemediationSpec {
             count_timeouts: verify.count_timeouts,
         },
         revert_after_seconds: revert_after.map(i64::from),
+        choice: choice.map(written_choice),
+    }
+}
+
+fn written_choice(choice: core::Choice) -> Choice {
+    let message = choice.sentence().unwrap_or_default();
+    let candidate = |candidate: core::Candidate| Candidate {
+        step: candidate.step,
+        tries: small(candidate.tries),
+        successes: small(candidate.successes),
+        score: small(candidate.score),
+        standing: candidate.standing,
+    };
+    Choice {
+        failure: choice.failure.id,
+        failure_text: choice.failure.text,
+        message: bounded(&message, MESSAGE_LENGTH),
+        steps: choice.steps.into_iter().map(candidate).collect(),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use kube::{Resource, ResourceExt};
 
-use super::remediation::{Claim, Remediation, RemediationStatus};
+use super::remediation::{Choice, Claim, Remediation, RemediationStatus};
 use super::view::{Invalid, action, invalid, name, text, within};
+use crate::core::learning::{STEP_LENGTH, STEPS};
+use crate::core::pattern::PATTERN_LENGTH;
+use crate::core::reason::bounded;
 use crate::core::{self, Intent, ObjectKey, Reason, Record, RecordStatus, RunId};
 
 const LARGEST: i64 = u32::MAX as i64;
@@ -100,6 +103,7 @@ pub fn record_view(object: &Remediation) -> Result<Record, Invalid> {
             .map(|revision| (revision.name.clone(), revision.uid.clone(), revision.number)),
         verify,
         revert_after,
+        choice: spec.choice.as_ref().map(read_choice).transpose()?,
     };
     let status = match &object.status {
         Some(status) => read_status(status)?,
@@ -116,6 +120,27 @@ pub fn record_view(object: &Remediation) -> Result<Record, Invalid> {
         approved: spec.approved,
         intent,
         status,
+    })
+}
+
+fn read_choice(choice: &Choice) -> Result<core::Choice, Invalid> {
+    let steps = choice.steps.iter().take(STEPS).enumerate();
+    let candidate = |(index, candidate): (usize, &super::remediation::Candidate)| {
+        let field = |name: &str| format!("spec.choice.steps[{index}].{name}");
+        Ok(core::Candidate {
+            step: bounded(&candidate.step, STEP_LENGTH),
+            tries: within(field("tries"), candidate.tries, 0, LARGEST)?,
+            successes: within(field("successes"), candidate.successes, 0, LARGEST)?,
+            score: within(field("score"), candidate.score, 0, LARGEST)?,
+            standing: candidate.standing,
+        })
+    };
+    Ok(core::Choice {
+        failure: core::Pattern {
+            id: bounded(&choice.failure, 10),
+            text: bounded(&choice.failure_text, PATTERN_LENGTH),
+        },
+        steps: steps.map(candidate).collect::<Result<_, _>>()?,
     })
 }
 

@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-use super::common::{Action, Condition, NAME, mode, one_of, target_kind, time};
-use crate::core::{Mode, Phase, Reason, TargetKind, Time, Touched};
+use super::common::{Action, Condition, NAME, mode, one_of, standing, target_kind, time};
+use crate::core::{Mode, Phase, Reason, Standing, TargetKind, Time, Touched};
 
 /// What is to be done. The controller writes it before it touches anything; only `approved` can be changed.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -100,6 +100,9 @@ pub struct RemediationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub revert_after_seconds: Option<i64>,
+    /// With strategy Adaptive: why this step was taken, and the numbers behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
 }
 
 /// Fields of the intent that are always there.
@@ -122,7 +125,13 @@ const FIXED: [&str; 15] = [
 ];
 
 /// Fields of the intent that may be missing.
-const OPTIONAL: [&str; 4] = ["replicas", "autoscaler", "revision", "revertAfterSeconds"];
+const OPTIONAL: [&str; 5] = [
+    "replicas",
+    "autoscaler",
+    "revision",
+    "revertAfterSeconds",
+    "choice",
+];
 
 /// The rule that nothing of the intent changes.
 fn unchanged() -> String {
@@ -133,6 +142,51 @@ fn unchanged() -> String {
         format!("has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})")
     });
     fixed.chain(optional).collect::<Vec<_>>().join(" && ")
+}
+
+/// Why a step was taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Choice {
+    /// Identifies the failure: 10 hexadecimal digits.
+    #[schemars(length(max = 10))]
+    pub failure: String,
+    /// Its errors without what varies: `#` stands for numbers, addresses and ids, `""` for what is quoted.
+    #[serde(default)]
+    #[schemars(length(max = 120))]
+    pub failure_text: String,
+    /// In a sentence, why a step was taken before gentler ones; empty: it was not.
+    #[serde(default)]
+    #[schemars(length(max = 512))]
+    pub message: String,
+    /// The policy's steps, in its order.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub steps: Vec<Candidate>,
+}
+
+/// A step that could have been taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// What it does, as `restartPods(Reported, 1)`.
+    #[schemars(length(max = 64))]
+    pub step: String,
+    /// How often it was tried on this failure, of the last 10 times that taught anything.
+    #[schemars(range(min = 0))]
+    pub tries: i32,
+    /// After how many of these the check passed.
+    #[schemars(range(min = 0))]
+    pub successes: i32,
+    /// (successes + 1) / (tries + 2) by its price, in thousandths. The price is 1 for the policy's first step and a half
+    /// more for each one after it.
+    #[schemars(range(min = 0))]
+    pub score: i32,
+    /// `Chosen`: it is taken. `Waiting`: it comes later. `Used`: it has no try left in this incident. `NoPodNamed`: it is
+    /// for the pods that the check names, and the check names none. `Held`: the target does not allow it now.
+    #[schemars(schema_with = "standing")]
+    pub standing: Standing,
 }
 
 /// The incident of a Remediation.

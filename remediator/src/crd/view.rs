@@ -202,6 +202,7 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
             .map(|reason| bounded(reason, 128)),
         history_limit: within("spec.historyLimit", spec.history_limit, 1, 100)?,
         infer_dependencies: spec.infer_dependencies,
+        strategy: spec.strategy,
     })
 }
 

@@ -268,6 +268,9 @@ fn remediation() -> Value {
             "revision": {"name": "web-6", "uid": "6", "number": 6},
             "verify": {"seconds": 600, "successThreshold": 1, "failureThreshold": 3},
             "revertAfterSeconds": 600,
+            "choice": {"failure": "0123456789", "steps": [
+                {"step": "rollback", "tries": 3, "successes": 2, "score": 240, "standing": "Chosen"},
+            ]},
         },
     })
 }

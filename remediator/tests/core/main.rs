@@ -3,6 +3,7 @@
 // clippy.toml allows these in #[test] functions, not in what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod learning;
 mod model;
 mod purity;
 mod recordings;

@@ -71,6 +71,7 @@ fn record(action: Action) -> Record {
                 count_timeouts: false,
             },
             revert_after: None,
+            choice: None,
             action,
         },
         status: RecordStatus::default(),

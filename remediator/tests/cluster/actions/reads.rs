@@ -206,12 +206,18 @@ async fn a_missing_permission_is_named_and_never_taken_for_nothing() {
         FactsNeed::Target => vec![0, 1],
         FactsNeed::Pods => vec![0, 2, 3],
         FactsNeed::Revision => vec![0, 3],
+        FactsNeed::All => vec![0, 1, 2, 3],
     };
     let rule = |at: usize| {
         let (group, resource, verb) = needed[at];
         json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]})
     };
-    for need in [FactsNeed::Target, FactsNeed::Pods, FactsNeed::Revision] {
+    for need in [
+        FactsNeed::Target,
+        FactsNeed::Pods,
+        FactsNeed::Revision,
+        FactsNeed::All,
+    ] {
         let rules: Vec<Value> = of(need).into_iter().map(rule).collect();
         let stage = Stage::restricted(Value::from(rules)).await;
         let web = stage.workload(TargetKind::Deployment, json!({})).await;

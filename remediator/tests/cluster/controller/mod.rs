@@ -4,6 +4,7 @@ mod cascade;
 mod events;
 mod history;
 mod hostile;
+mod learning;
 mod limits;
 mod permissions;
 mod remediation;

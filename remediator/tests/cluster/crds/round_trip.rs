@@ -7,10 +7,11 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use remediator::core::{
-    Action, ActionName, CheckKey, CheckKind, CheckState, Claim, Class, Counters, Fresh, Incident,
-    Incident0, Inferred, Intent, Mode, ObjectKey, Pending, Phase, PolicyState, Reason,
-    RecordStatus, Revert, Run, RunId, Scaling, Seen, Selection, Statistics, Tally, TargetKind,
-    TargetRef, Time, Touched, Verdict, Verify,
+    Action, ActionName, Candidate, CheckKey, CheckKind, CheckState, Choice, Claim, Class, Counters,
+    Fresh, Incident, Incident0, Inferred, Intent, KnownFailure, KnownStep, Learned, Mode,
+    ObjectKey, Pattern, Pending, Phase, PolicyState, Reason, RecordStatus, Revert, Run, RunId,
+    Scaling, Seen, Selection, Standing, Statistics, Tally, TargetKind, TargetRef, Time, Touched,
+    Verdict, Verify,
 };
 use remediator::crd::remediation::PodReference;
 use remediator::crd::{
@@ -19,7 +20,7 @@ use remediator::crd::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::{full_policy, schema};
 
@@ -232,11 +233,52 @@ fn statistics() -> impl Strategy<Value = Statistics> {
     (
         proptest::collection::btree_map(prop::sample::select(names.to_vec()), tally, 0..=4),
         proptest::collection::btree_set("[0-9a-f]{10}-[0-9]{1,3}", 0..5),
+        vec(known_failure(), 0..=16),
     )
-        .prop_map(|(by_action, counted)| Statistics {
+        .prop_map(|(by_action, counted, failures)| Statistics {
             by_action: BTreeMap::from_iter(by_action),
             counted,
+            learned: Learned { failures },
         })
+}
+
+fn failure() -> impl Strategy<Value = Pattern> {
+    ("[0-9a-f]{10}", "\\PC{0,120}").prop_map(|(id, text)| Pattern { id, text })
+}
+
+fn known_failure() -> impl Strategy<Value = KnownFailure> {
+    let step = ("[ -~]{1,64}", vec(any::<bool>(), 0..=10))
+        .prop_map(|(step, outcomes)| KnownStep { step, outcomes });
+    (failure(), time(), vec(step, 0..=5)).prop_map(|(pattern, last, steps)| KnownFailure {
+        pattern,
+        last,
+        steps,
+    })
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    let standing = prop::sample::select(vec![
+        Standing::Chosen,
+        Standing::Waiting,
+        Standing::Used,
+        Standing::NoPodNamed,
+        Standing::Held,
+    ]);
+    let step = (
+        "[ -~]{1,64}",
+        0..=10_u32,
+        0..=10_u32,
+        0..=1000_u32,
+        standing,
+    )
+        .prop_map(|(step, tries, successes, score, standing)| Candidate {
+            step,
+            tries,
+            successes,
+            score,
+            standing,
+        });
+    (failure(), vec(step, 0..=5)).prop_map(|(failure, steps)| Choice { failure, steps })
 }
 
 fn upstreams() -> impl Strategy<Value = Vec<Inferred>> {
@@ -332,6 +374,7 @@ fn intent() -> impl Strategy<Value = Intent> {
         )),
         verify,
         option::of(any::<u32>()),
+        option::of(choice()),
     );
     let names = (
         "[a-z]{1,63}",
@@ -355,7 +398,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 what,
                 details,
             )| {
-                let (pods, replicas, autoscaler, revision, verify, revert_after) = details;
+                let (pods, replicas, autoscaler, revision, verify, revert_after, choice) = details;
                 Intent {
                     policy: ObjectKey {
                         namespace: "shop".into(),
@@ -386,6 +429,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                     revision,
                     verify,
                     revert_after,
+                    choice,
                 }
             },
         )
@@ -485,10 +529,14 @@ proptest! {
 #[test]
 fn a_damaged_status_is_brought_within_bounds() {
     let mut policy = full_policy();
-    policy["status"] = serde_json::json!({
+    policy["status"] = json!({
         "failures": -1, "successes": 1_i64 << 40, "verdicts": -7,
         "check": {"uid": "u", "seen": {"ok": true, "errorsHash": "not hexadecimal", "failures": -3}},
         "statistics": {"byAction": {"explode": {"failed": 9}, "scale": {"failed": -9}}},
+        "learned": vec![json!({
+            "id": "0123456789abcdef", "text": "x".repeat(1000), "lastTime": "2026-01-01T00:00:00Z",
+            "steps": vec![json!({"step": "y".repeat(100), "outcomes": "SxF".repeat(9)}); 9],
+        }); 99],
     });
     let policy: RemediationPolicy = serde_json::from_value(policy).unwrap();
     let state = state_view(&policy);
@@ -498,6 +546,11 @@ fn a_damaged_status_is_brought_within_bounds() {
     );
     let seen = state.check.seen.unwrap();
     assert_eq!((seen.errors_hash, seen.failures), (0, 0));
+    let learned = &state.statistics.learned.failures;
+    assert_eq!((learned.len(), learned[0].steps.len()), (16, 5));
+    assert_eq!(learned[0].pattern.text.len(), 120);
+    let step = &learned[0].steps[0];
+    assert_eq!((step.step.len(), step.outcomes.len()), (64, 10));
     let tallies: Vec<_> = state.statistics.by_action.into_iter().collect();
     assert_eq!(tallies, [(ActionName::Scale, Tally::default())]);
 }
@@ -539,7 +592,7 @@ fn an_object_that_no_remediator_wrote_is_refused() {
     let object = remediation(&intent, &policy());
     assert!(record_view(&object).is_ok());
     type Damage = fn(&mut Remediation);
-    let wrong: [(&str, Damage); 9] = [
+    let wrong: [(&str, Damage); 10] = [
         ("spec.action", |object| {
             object.spec.action = Default::default()
         }),
@@ -562,6 +615,11 @@ fn an_object_that_no_remediator_wrote_is_refused() {
         ("spec.target.uid", |object| object.spec.target.uid.clear()),
         ("spec.verify.seconds", |object| {
             object.spec.verify.seconds = -1
+        }),
+        ("spec.choice.steps[0].tries", |object| {
+            let candidate = json!({"step": "scale", "tries": -1, "successes": 0, "score": 0, "standing": "Held"});
+            let choice = json!({"failure": "0123456789", "steps": [candidate]});
+            object.spec.choice = serde_json::from_value(choice).unwrap();
         }),
     ];
     for (field, damage) in wrong {

@@ -69,6 +69,7 @@ async fn a_policy_gets_its_defaults_and_loses_what_nobody_knows() {
             "dependsOn": [], "dependencyGraceSeconds": 300, "windows": [], "pauseRequests": [],
             "historyLimit": 20,
             "inferDependencies": true,
+            "strategy": "Ordered",
         })
     );
     // The types give the same defaults, for objects that were never defaulted.

@@ -51,6 +51,7 @@ pub(crate) fn full_policy() -> Value {
             "pauseRequests": ["migration, ask Ann"],
             "historyLimit": 5,
             "inferDependencies": false,
+            "strategy": "Adaptive",
         },
     })
 }

@@ -93,6 +93,7 @@ pub(super) fn intent(kind: Kind, record: usize) -> Intent {
             count_timeouts: false,
         },
         revert_after: (kind == Kind::Scale).then_some(60),
+        choice: None,
     }
 }
 

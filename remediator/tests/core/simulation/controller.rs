@@ -6,9 +6,9 @@ use remediator::core::limits::storm;
 use remediator::core::{
     Action, CheckState, CheckStatus, Decision, Facts, Intent, Limits, Matcher, Mode, ObjectKey,
     Observation, Phase, PolicySpec, PolicyState, Reason, Record, RecordStatus, Retry, Run, Safety,
-    Scaling, Selection, Step, StormState, TargetKind, Time, Touched, Upstream, Verdict, World,
-    advance, check_status, count, observe, prunable, record_name, resume, settles_at, still_wanted,
-    wake,
+    Scaling, Selection, Step, StormState, Strategy, TargetKind, Time, Touched, Upstream, Verdict,
+    World, advance, check_status, count, observe, prunable, record_name, resume, settles_at,
+    still_wanted, wake,
 };
 
 use super::blind::{Blind, decision, runs};
@@ -680,6 +680,7 @@ fn edit(spec: &mut PolicySpec, dice: &mut Dice) {
     spec.retry.max_retry = dice.below(2);
     spec.retry.cooldown = dice.pick(&[0, 60, 300]);
     spec.dependency_grace = dice.pick(&[60, 300, 900]);
+    spec.strategy = dice.pick(&[Strategy::Ordered, Strategy::Adaptive]);
     let evict = Action::RestartPods {
         pods: dice.pick(&[Selection::All, Selection::Reported]),
         max: 1 + dice.below(2),
@@ -724,5 +725,6 @@ fn spec(index: usize) -> PolicySpec {
         pause: None,
         history_limit: 3,
         infer_dependencies: true,
+        strategy: Strategy::Ordered,
     }
 }

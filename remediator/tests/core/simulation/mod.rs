@@ -7,7 +7,7 @@
 mod blind;
 mod check;
 mod controller;
-mod dice;
+pub(crate) mod dice;
 mod promises;
 mod target;
 

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use remediator::core::{
-    Intent, Limits, Mode, Phase, PolicySpec, PolicyState, RunId, Time, Touched,
+    Action, Intent, Limits, Mode, Phase, PolicySpec, PolicyState, RunId, Selection, Strategy, Time,
+    Touched,
 };
 
 use super::check::{INTERVAL, RealRun, TIMEOUT, Truth};
@@ -25,6 +26,7 @@ pub(super) enum Promise {
     Cooldown,
     Tries,
     NeverGentler,
+    Evidence,
     Upstream,
     NotFlapping,
     EffectOnce,
@@ -66,6 +68,7 @@ pub(super) struct Entry {
     pub(super) incident: String,
     pub(super) attempt: u32,
     step: u32,
+    action: Action,
     mode: Mode,
     run: RunId,
     created: Time,
@@ -81,6 +84,7 @@ impl Entry {
             incident: intent.incident.id.clone(),
             attempt: intent.attempt,
             step: intent.step,
+            action: intent.action.clone(),
             mode: intent.mode,
             run: intent.run.clone(),
             created: intent.time,
@@ -228,10 +232,33 @@ fn history(scene: &Scene<'_>) -> Kept {
         tries <= spec.retry.max_retry as usize,
         || format!("step {} was tried {tries} times", intent.step),
     )?;
+    let ordered = spec.strategy == Strategy::Ordered;
     promise(
         Promise::NeverGentler,
-        tried().all(|entry| entry.step <= intent.step),
+        !ordered || tried().all(|entry| entry.step <= intent.step),
         || format!("step {} after a harsher one", intent.step),
+    )?;
+    // A gentler one that nobody has recorded in this incident, and that needs no pod to be named, has tries left.
+    let recorded =
+        |step: u32| own().any(|entry| entry.incident == intent.incident.id && entry.step == step);
+    let early = (0..intent.step).zip(&spec.steps).any(|(index, step)| {
+        let named = Selection::Reported;
+        let left_out = matches!(step.action, Action::RestartPods { pods, .. } if pods == named);
+        !left_out && !recorded(index)
+    });
+    let outcomes = own().filter(|entry| {
+        let ended = entry.ended.map(|(_, phase)| phase);
+        entry.action == intent.action && matches!(ended, Some(Phase::Succeeded | Phase::Failed))
+    });
+    promise(
+        Promise::Evidence,
+        ordered || !early || outcomes.count() >= 3,
+        || {
+            format!(
+                "step {} before a gentler one, without evidence",
+                intent.step
+            )
+        },
     )
 }
 
