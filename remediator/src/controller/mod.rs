@@ -4,6 +4,8 @@ mod admission;
 mod conditions;
 mod kinds;
 mod leader;
+mod noted;
+mod notices;
 mod objects;
 mod pace;
 mod policies;

@@ -181,6 +181,7 @@ impl<W: Workloads> Leader<W> {
             Ok(written) => {
                 let written = parsed(&written)?;
                 self.tell_record(&record.status, &written);
+                self.notify_record(&record.status, &written);
                 self.put_record(written);
                 Ok(())
             }

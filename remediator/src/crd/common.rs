@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::core::{CheckKind, Mode, Selection, TargetKind, Time};
+use crate::core::{CheckKind, Level, Mode, Selection, TargetKind, Time};
 
 /// A name of Kubernetes: letters, digits, `-` and `.`.
 pub(super) const NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
@@ -29,6 +29,11 @@ fn check_kind(_: &mut SchemaGenerator) -> Schema {
 /// The schema of a mode.
 pub(super) fn mode(_: &mut SchemaGenerator) -> Schema {
     one_of(&[Mode::DryRun, Mode::Enforce, Mode::Manual])
+}
+
+/// The schema of how much something matters.
+pub(super) fn level(_: &mut SchemaGenerator) -> Schema {
+    one_of(&[Level::Info, Level::Warning, Level::Critical])
 }
 
 /// The schema of a kind of workload.

@@ -723,5 +723,6 @@ fn spec(index: usize) -> PolicySpec {
         windows: Vec::new(),
         pause: None,
         history_limit: 3,
+        notify: None,
     }
 }
