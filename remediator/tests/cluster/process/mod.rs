@@ -1,6 +1,7 @@
 //! The real binary against the sandbox's API server.
 
 mod command_line;
+mod notifications;
 mod permissions;
 mod remedy;
 mod replica;

@@ -1,0 +1,1 @@
+//! What a receiver may do wrong, and that nothing is lost or told twice because of it.

@@ -1,0 +1,4 @@
+//! Notifications, through real HTTP servers.
+
+mod faults;
+pub(crate) mod receiver;
