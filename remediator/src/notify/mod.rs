@@ -159,3 +159,8 @@ impl Notify {
         }
     }
 }
+
+#[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
+mod render_tests;

@@ -54,7 +54,7 @@ pub enum NoAnswer {
         why: String,
     },
     /// The HTTP client cannot be made.
-    #[error("TLS cannot be set up: {0}; give tls.caFile, or SSL_CERT_FILE, in PEM form")]
+    #[error("TLS cannot be set up: {0}; name CA certificates with tls.caFile, or SSL_CERT_FILE")]
     Client(String),
     /// The request failed.
     #[error("{0}")]

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod notifications;
+mod notify_test;
 mod permissions;
 mod remedy;
 mod replica;
