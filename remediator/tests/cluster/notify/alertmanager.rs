@@ -41,6 +41,7 @@ impl Alertmanager {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        khclient::install_crypto_provider();
         let client = reqwest::Client::builder().tls_certs_only([]).no_proxy();
         let alertmanager = Alertmanager {
             child,
