@@ -23,4 +23,5 @@ pub mod explain;
 pub mod fence;
 pub mod lease;
 pub mod metrics;
+pub mod notify;
 pub mod run;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use remediator::crd::{Definition, definitions};
+use remediator::notify::{Config, Receiver, sample};
 use remediator::run::{Options, parse, run, with_help};
 
 const HELP: &str = "\
@@ -57,7 +58,30 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Crds(Crds),
+    NotifyTest(NotifyTest),
     Completions(Completions),
+}
+
+/// Send a sample to one receiver of notifications, and print what it answers
+///
+/// It is sent once, as an incident of the policy sample/notify-test, from where this is run: with the same way out and
+/// the same files as the remediator only in its pod.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  remediator notify-test --notify-config notify.yaml oncall
+
+Exit status:
+  0  the receiver has taken it
+  1  it has not
+  2  wrong usage: the file cannot be used, or has no such receiver")]
+struct NotifyTest {
+    /// The file with the receivers
+    #[arg(long, value_name = "FILE")]
+    notify_config: PathBuf,
+
+    /// The name of the receiver
+    receiver: String,
 }
 
 /// Print a completion script for a shell
@@ -108,6 +132,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         None => return run(&cli.options),
         Some(Command::Crds(crds)) => crds.run(),
+        Some(Command::NotifyTest(test)) => return test.run(),
         Some(Command::Completions(completions)) => completions.run(),
     };
     match ended {
@@ -117,6 +142,56 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "remediator: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+impl NotifyTest {
+    fn run(&self) -> ExitCode {
+        let wrong = |why: String| {
+            // Nobody is left to be told if standard error is closed.
+            let _ = writeln!(io::stderr(), "remediator: {why}");
+            ExitCode::from(2)
+        };
+        let config = match Config::read(&self.notify_config) {
+            Ok(config) => config,
+            Err(error) => return wrong(error.to_string()),
+        };
+        let names: Vec<&str> = config
+            .receivers
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        let wanted = |receiver: &&Receiver| receiver.name == self.receiver;
+        let Some(receiver) = config.receivers.iter().find(wanted) else {
+            let (names, found) = (names.join(", "), &self.receiver);
+            return wrong(format!(
+                "RECEIVER: expected one of the file's receivers ({names}), found {found:?}"
+            ));
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return wrong(format!("the runtime cannot be started: {error}")),
+        };
+        let (place, answer) = runtime.block_on(sample(&config, receiver));
+        let (line, code) = match answer {
+            Ok(answer) => {
+                let code = if answer.is_taken() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                };
+                (format!("{} {}", answer.code, answer.text), code)
+            }
+            Err(error) => (error.to_string(), ExitCode::FAILURE),
+        };
+        let line = format!("{}: {place}: {}\n", receiver.name, line.trim_end());
+        if let Err(why) = print(line.as_bytes()) {
+            return wrong(why);
+        }
+        code
     }
 }
 

@@ -96,11 +96,13 @@ impl<W: Workloads> Leader<W> {
         let storm = self.with_objects(|objects| world::inherited(objects, &limits, clock::now()));
         *lock(&self.shared.storm) = storm;
         let queue = self.shared.restart();
+        let notifying = self.begin_notifying();
         // Dropped with this future, and all that is under way with it.
         let mut workers = JoinSet::new();
         for _ in 0..WORKERS {
             workers.spawn(self.clone().work(queue.clone()));
         }
+        workers.spawn(notifying);
         while workers.join_next().await.is_some() {}
     }
 

@@ -5,6 +5,8 @@ mod cascade;
 mod conditions;
 mod kinds;
 mod leader;
+mod noted;
+mod notices;
 mod objects;
 mod pace;
 mod policies;

@@ -95,6 +95,7 @@ impl<W: Workloads> Leader<W> {
             found = self.find(&policy.object, spec, &look);
         }
         self.storm(&policy, &found);
+        self.notify_general(&found);
         if let Some(wrong) = wrong {
             found.decision = wrong;
         }

@@ -186,6 +186,7 @@ impl<W: Workloads> Leader<W> {
                     self.still_handed_over(record, &written);
                 }
                 self.tell_record(&record.status, &written);
+                self.notify_record(&record.status, &written);
                 self.put_record(written);
                 Ok(())
             }

@@ -83,14 +83,15 @@ impl<W: Workloads> Leader<W> {
             // What is known is old, and a watch that fails may take a while to tell.
             self.get_policy(&key).await?;
         }
-        let written = written?;
+        let taken = self.take_policy(&key, written?);
         if let Some(after) = &object.status {
             self.tell_policy(&object, before, after);
             if before.is_none_or(|before| before.upstreams != after.upstreams) {
                 self.look_at_upstreams(after);
             }
+            self.notify_policy(&taken, before, after);
         }
-        Ok(self.take_policy(&key, written))
+        Ok(taken)
     }
 
     /// Says of a policy that is none by its types that it is not used. The object itself cannot be written back, so only

@@ -2,6 +2,7 @@
 
 use crate::core::Limits;
 use crate::metrics::Metrics;
+use crate::notify::Notify;
 
 /// What the controller is run with.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Settings {
     pub instance: String,
     /// Counts what happens, and is given what to ask for what is the case.
     pub metrics: Metrics,
+    /// Who is told what happens; by default nobody.
+    pub notify: Notify,
 }
 
 impl Default for Settings {
@@ -26,6 +29,7 @@ impl Default for Settings {
             check_namespaces: Vec::new(),
             instance: "remediator".to_owned(),
             metrics: Metrics::new(),
+            notify: Notify::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::watch as told;
 
 use super::conditions::why_not;
 use super::kinds::Kind;
+use super::notices::General;
 use super::objects::{Concerns, Objects, Owner, Policy};
 use super::queue::Queue;
 use super::settings::Settings;
@@ -16,6 +17,7 @@ use crate::clock;
 use crate::core::{Limits, ObjectKey, Reason, StormState};
 use crate::events::Events;
 use crate::metrics::{Gauges, Metrics, PolicyGauges, WatchGauges};
+use crate::notify::Notify;
 
 /// What watches and workers share.
 pub(super) struct Shared {
@@ -28,6 +30,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) events: Events,
     pub(super) metrics: Metrics,
+    pub(super) notify: Notify,
+    pub(super) general: Mutex<General>,
 }
 
 impl Shared {
@@ -38,6 +42,7 @@ impl Shared {
             check_namespaces,
             instance: _,
             metrics,
+            notify,
         } = settings;
         Shared {
             objects: Mutex::default(),
@@ -49,6 +54,8 @@ impl Shared {
             limits,
             events,
             metrics,
+            notify,
+            general: Mutex::default(),
         }
     }
 

@@ -143,6 +143,7 @@ impl<W: Workloads> Leader<W> {
             note,
             transition: at.to_string(),
             target: false,
+            notice: None,
         };
         self.events(policy.object_ref(&()), None, "Decide", &told);
     }

@@ -5,6 +5,7 @@ use super::status::{ACCEPTED, ALLOWED, HEALTHY};
 use crate::core::{Choice, Phase, Reason, Record, RecordStatus};
 use crate::crd::RemediationPolicyStatus;
 use crate::events::Severity;
+use crate::notify::notice::Transition;
 
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(super) struct Told {
     pub(super) transition: String,
     /// Whether it is of interest to who looks at the workload.
     pub(super) target: bool,
+    /// What receivers of notifications are told it is, if it is anything to them.
+    pub(super) notice: Option<Transition>,
 }
 
 /// Why the policy is held back from now on, if that is new.
@@ -74,18 +77,21 @@ pub(super) fn of_policy(
                 ),
                 transition: transition.clone(),
                 target: false,
+                notice: Some(Transition::Opened),
             });
         }
         if !open && was_open {
-            told.push(plain(
-                Reason::Recovered,
-                Severity::Normal,
-                transition.clone(),
-            ));
+            told.push(Told {
+                notice: Some(Transition::Recovered),
+                ..plain(Reason::Recovered, Severity::Normal, transition.clone())
+            });
         }
         if incident.exhausted && !same.is_some_and(|was| was.exhausted) {
             let reason = Reason::RetryBudgetExhausted;
-            told.push(plain(reason, Severity::Warning, transition));
+            told.push(Told {
+                notice: Some(Transition::Exhausted),
+                ..plain(reason, Severity::Warning, transition)
+            });
         }
     }
     let stale = |status: &RemediationPolicyStatus| {
@@ -108,6 +114,9 @@ pub(super) fn of_policy(
             note: message(ALLOWED),
             transition: format!("held-{incident}-{generation}"),
             target: true,
+            notice: is
+                .is_some_and(|incident| incident.recovered_time.is_none())
+                .then_some(Transition::Held),
         });
     }
     if let Some(reason) = why_not(&after.conditions, ACCEPTED)
@@ -120,6 +129,7 @@ pub(super) fn of_policy(
             note: message(ACCEPTED),
             transition: format!("refused-{generation}"),
             target: false,
+            notice: None,
         });
     }
     told
@@ -146,6 +156,7 @@ fn plain(reason: Reason, severity: Severity, transition: String) -> Told {
         note: reason.sentence().to_owned(),
         transition,
         target: false,
+        notice: None,
     }
 }
 
@@ -184,6 +195,18 @@ pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> 
         },
         transition: format!("{}-{}", intent.incident.id, intent.attempt),
         target: true,
+        notice: match status.phase {
+            _ if matches!(reason, Reason::Reverted | Reason::RevertAbandoned) => {
+                Some(Transition::Reverted)
+            }
+            Phase::Pending | Phase::Verifying => None,
+            Phase::Applied => Some(Transition::Applied),
+            Phase::Succeeded => Some(Transition::Verified),
+            Phase::Failed => Some(Transition::Failed),
+            Phase::Blocked => Some(Transition::Blocked),
+            Phase::Inconclusive => Some(Transition::Inconclusive),
+            Phase::DryRun => Some(Transition::Simulated),
+        },
     })
 }
 

@@ -135,6 +135,7 @@ impl Case {
                 history_limit: 20,
                 infer_dependencies: true,
                 strategy: Strategy::Ordered,
+                notify: None,
             },
             state: PolicyState {
                 check: CheckState {

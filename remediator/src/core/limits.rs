@@ -28,7 +28,7 @@ pub fn storm(
 }
 
 /// Whether so many of the checks are stale that Kuberhealthy itself seems to be down.
-pub(super) fn source_stale(world: &World<'_>) -> bool {
+pub(crate) fn source_stale(world: &World<'_>) -> bool {
     world.stale > 0
         && (world.stale == world.mapped || too_many(world.stale, world.mapped, &world.limits))
 }

@@ -101,6 +101,40 @@ pub struct PolicySpec {
     pub infer_dependencies: bool,
     /// Which step is taken next.
     pub strategy: Strategy,
+    /// Who is told of it; absent: the receivers that are for all policies.
+    pub notify: Option<Notify>,
+}
+
+/// How much something matters to who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Info,
+    /// Somebody may have to look.
+    Warning,
+    /// Somebody has to look.
+    Critical,
+}
+
+impl Level {
+    /// As policies and files write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Critical => "critical",
+        }
+    }
+}
+
+/// Who is told of what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Notify {
+    /// Names of receivers; none: those that are for all policies.
+    pub receivers: Vec<String>,
+    /// What matters less than this is not told; absent: as each receiver has it.
+    pub level: Option<Level>,
 }
 
 /// One step of the escalation.

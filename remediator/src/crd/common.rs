@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::core::{CheckKind, Mode, Selection, Standing, Strategy, TargetKind, Time};
+use crate::core::{CheckKind, Level, Mode, Selection, Standing, Strategy, TargetKind, Time};
 
 /// A name of Kubernetes: letters, digits, `-` and `.`.
 pub(super) const NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
@@ -45,6 +45,11 @@ pub(super) fn standing(_: &mut SchemaGenerator) -> Schema {
         Standing::NoPodNamed,
         Standing::Held,
     ])
+}
+
+/// The schema of how much something matters.
+pub(super) fn level(_: &mut SchemaGenerator) -> Schema {
+    one_of(&[Level::Info, Level::Warning, Level::Critical])
 }
 
 /// The schema of a kind of workload.

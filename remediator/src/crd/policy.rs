@@ -5,10 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    CheckReference, NAME, RestartPods, Rollback, RolloutRestart, Scale, mode, strategy, target_kind,
+    CheckReference, LABEL, NAME, RestartPods, Rollback, RolloutRestart, Scale, level, mode,
+    strategy, target_kind,
 };
 use super::policy_status::RemediationPolicyStatus;
-use crate::core::{Mode, Strategy, TargetKind};
+use crate::core::{Level, Mode, Strategy, TargetKind};
 
 /// What a RemediationPolicy asks for.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -106,6 +107,27 @@ pub struct RemediationPolicySpec {
     #[serde(default)]
     #[schemars(schema_with = "strategy")]
     pub strategy: Strategy,
+    /// Who is told when an incident opens, what is done about it and how it ends. Unset: the receivers that the
+    /// remediator's file of receivers (--notify-config) marks as default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
+}
+
+/// Who is told of what.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notify {
+    /// Names of receivers in the remediator's file of receivers, at most 16. A name that is not in it is not told, and
+    /// the log says so. Empty (default): those that are marked as default.
+    #[serde(default)]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = LABEL)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub receivers: Vec<String>,
+    /// What matters less than this is not told: `info` (each action and hold), `warning` (incidents, their end, failures),
+    /// `critical` (nothing is left to try). Unset: as each receiver has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "level")]
+    pub severity: Option<Level>,
 }
 
 fn dependency_grace() -> i32 {

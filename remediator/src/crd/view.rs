@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::common::{Action, CheckReference, RestartPods, Scale};
-use super::policy::{AutoscalerMode, Day, RemediationPolicy, RolloutMode, Step, Window};
+use super::policy::{AutoscalerMode, Day, Notify, RemediationPolicy, RolloutMode, Step, Window};
 use crate::core::reason::bounded;
 use crate::core::{
     self, ActionName, CheckKind, Matcher, ObjectKey, PolicySpec, Scaling, TargetKind,
@@ -203,6 +203,19 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
         history_limit: within("spec.historyLimit", spec.history_limit, 1, 100)?,
         infer_dependencies: spec.infer_dependencies,
         strategy: spec.strategy,
+        notify: spec.notify.as_ref().map(notify).transpose()?,
+    })
+}
+
+fn notify(wanted: &Notify) -> Result<core::Notify, Invalid> {
+    at_most("spec.notify.receivers", &wanted.receivers, 16)?;
+    for (index, receiver) in wanted.receivers.iter().enumerate() {
+        let field = format!("spec.notify.receivers[{index}]");
+        name(field, receiver, 63, false)?;
+    }
+    Ok(core::Notify {
+        receivers: wanted.receivers.clone(),
+        level: wanted.severity,
     })
 }
 

@@ -20,6 +20,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::core::guards::Guard;
 use crate::core::{ActionName, Mode, Phase, Reason};
+use crate::notify;
 
 pub use format::Format;
 pub use reference::{Kind, METRICS, MetricDoc};
@@ -59,6 +60,17 @@ struct Answered {
     code: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Notified {
+    receiver: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Told {
+    receiver: String,
+}
+
 /// The code of a request that was not answered.
 const NO_ANSWER: &str = "none";
 
@@ -75,6 +87,8 @@ pub struct Metrics {
     watch_errors: Family<Watched, Counter>,
     request_errors: Family<Answered, Counter>,
     leader: Gauge<i64>,
+    notifications: Family<Notified, Counter>,
+    queued: Family<Told, Gauge>,
 }
 
 /// Shows counters of what may happen from the start: a rate does not see the first time if there was no series before.
@@ -132,6 +146,8 @@ impl Metrics {
         let watch_errors: Family<Watched, Counter> = Family::default();
         let request_errors: Family<Answered, Counter> = Family::default();
         let leader = Gauge::<i64>::default();
+        let notifications: Family<Notified, Counter> = Family::default();
+        let queued: Family<Told, Gauge> = Family::default();
 
         let mut registry = Registry::with_prefix(reference::PREFIX);
         add(&mut registry, reference::REMEDIATIONS, &remediations);
@@ -140,6 +156,8 @@ impl Metrics {
         add(&mut registry, reference::WATCH_ERRORS, &watch_errors);
         add(&mut registry, reference::REQUEST_ERRORS, &request_errors);
         add(&mut registry, reference::LEADER, &leader);
+        add(&mut registry, reference::NOTIFICATIONS, &notifications);
+        add(&mut registry, reference::NOTIFICATIONS_QUEUED, &queued);
         registry.register_collector(Box::new(states.clone()));
         show_all(&remediations, &durations, &blocked);
         let code = NO_ANSWER.to_owned();
@@ -153,6 +171,8 @@ impl Metrics {
             watch_errors,
             request_errors,
             leader,
+            notifications,
+            queued,
         }
     }
 
@@ -197,6 +217,29 @@ impl Metrics {
     pub fn request_failed(&self, code: Option<u16>) {
         let code = code.map_or_else(|| NO_ANSWER.to_owned(), |code| code.to_string());
         self.request_errors.get_or_create(&Answered { code }).inc();
+    }
+
+    /// This receiver may be told something: its counters are shown from now on.
+    pub fn receiver(&self, name: &str) {
+        for outcome in notify::Outcome::OF_RECEIVER {
+            self.notified(name, outcome.as_str(), 0);
+        }
+        self.notifications_queued(name, 0);
+    }
+
+    /// So many notifications for this receiver have had this outcome.
+    pub fn notified(&self, receiver: &str, outcome: &'static str, count: usize) {
+        let receiver = receiver.to_owned();
+        let labels = Notified { receiver, outcome };
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.notifications.get_or_create(&labels).inc_by(count);
+    }
+
+    /// So many notifications wait for this receiver.
+    pub fn notifications_queued(&self, receiver: &str, count: usize) {
+        let receiver = receiver.to_owned();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.queued.get_or_create(&Told { receiver }).set(count);
     }
 
     /// Whether this replica leads.

@@ -93,6 +93,18 @@ pub(super) const REQUEST_ERRORS: MetricDoc = metric(
     &["code"],
     "Requests to the API server that failed, by HTTP status code; none if there was no answer",
 );
+pub(super) const NOTIFICATIONS: MetricDoc = metric(
+    "kuberhealer_notifications_total",
+    Kind::Counter,
+    &["receiver", "outcome"],
+    "Notifications, by receiver and outcome: sent, retried, failed, dropped, grouped; unknown_receiver, of no receiver, if a policy names one that there is not",
+);
+pub(super) const NOTIFICATIONS_QUEUED: MetricDoc = metric(
+    "kuberhealer_notifications_queued",
+    Kind::Gauge,
+    &["receiver"],
+    "Notifications that wait to be sent, by receiver",
+);
 pub(super) const LEADER: MetricDoc = metric(
     "kuberhealer_leader",
     Kind::Gauge,
@@ -155,7 +167,7 @@ pub(super) const HELD: MetricDoc = metric(
 );
 
 /// All metrics, in the order in which they are best read.
-pub const METRICS: [MetricDoc; 15] = [
+pub const METRICS: [MetricDoc; 17] = [
     REMEDIATIONS,
     DURATION,
     BLOCKED,
@@ -166,6 +178,8 @@ pub const METRICS: [MetricDoc; 15] = [
     FAILURES,
     SUCCESS,
     HELD,
+    NOTIFICATIONS,
+    NOTIFICATIONS_QUEUED,
     LEADER,
     LISTED,
     WATCH_ERRORS,

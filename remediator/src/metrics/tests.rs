@@ -49,6 +49,9 @@ fn read(text: &str) -> Read {
 
 fn all() -> Metrics {
     let metrics = Metrics::new();
+    metrics.receiver("oncall");
+    metrics.notified("oncall", "sent", 2);
+    metrics.notifications_queued("oncall", 3);
     metrics.remediation_ended(
         ActionName::RestartPods,
         Phase::Succeeded,
@@ -124,6 +127,15 @@ fn what_was_counted_is_shown() {
         (r#"watch_errors_total{kind="healthchecks"}"#, 1.0),
         (r#"request_errors_total{code="503"}"#, 1.0),
         (r#"request_errors_total{code="none"}"#, 1.0),
+        (
+            r#"notifications_total{receiver="oncall",outcome="sent"}"#,
+            2.0,
+        ),
+        (
+            r#"notifications_total{receiver="oncall",outcome="failed"}"#,
+            0.0,
+        ),
+        (r#"notifications_queued{receiver="oncall"}"#, 3.0),
         ("leader", 1.0),
         (r#"watch_listed{kind="khstates"}"#, 1.0),
         ("remediations_in_flight", 2.0),

@@ -37,6 +37,7 @@ use crate::explain::{chain, explain};
 use crate::fence::{Fence, Keeper, LostLease};
 use crate::lease::{Lease, Timings};
 use crate::metrics::Metrics;
+use crate::notify::{Config, ConfigError, Notify};
 use connect::{Connection, NoCluster, connect};
 use gate::Gate;
 use health::{Health, Stage};
@@ -65,6 +66,8 @@ enum Failed {
     },
     #[error(transparent)]
     NoCluster(#[from] NoCluster),
+    #[error(transparent)]
+    Notify(#[from] ConfigError),
     #[error("the controller has ended: {0}")]
     Ended(String),
 }
@@ -118,6 +121,10 @@ async fn supervise(options: &Options) -> Result<ExitCode, Failed> {
     let metrics = Metrics::new();
     let health = Health::new(metrics.clone());
     let gate = Gate::new(metrics.clone());
+    let notify = match &options.notify_config {
+        Some(path) => Notify::new(Config::read(path)?, metrics.clone()),
+        None => Notify::default(),
+    };
     let failed = |source| Failed::Listen {
         address: options.listen,
         source,
@@ -147,6 +154,7 @@ async fn supervise(options: &Options) -> Result<ExitCode, Failed> {
         options.clone(),
         identity,
         metrics.clone(),
+        notify,
     ));
     tokio::select! {
         ended = parts.join_next() => Err(Failed::Ended(match ended {

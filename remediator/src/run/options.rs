@@ -103,6 +103,13 @@ pub struct Options {
     #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = LogFormat::Text, help_heading = SERVING)]
     pub log_format: LogFormat,
 
+    /// A YAML file with the receivers that are told of incidents, actions and storms; nobody is told without it
+    ///
+    /// Alertmanager, Slack and webhooks that take CloudEvents; docs/notifications.md says what is in it. It is read once,
+    /// the files with secrets that it names each time that something is sent.
+    #[arg(long, value_name = "FILE", help_heading = SERVING)]
+    pub notify_config: Option<PathBuf>,
+
     /// What is logged: off, error, warn, info, debug, trace
     ///
     /// That is the level of the remediator's own lines; libraries only warn. A list such as info,kube_client=debug sets

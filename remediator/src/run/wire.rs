@@ -7,6 +7,7 @@ use crate::actions::Cluster;
 use crate::controller::{self, Settings};
 use crate::fence::{Fence, LostLease};
 use crate::metrics::Metrics;
+use crate::notify::Notify;
 
 /// Runs the controller, for ever.
 pub(super) async fn controller(
@@ -15,6 +16,7 @@ pub(super) async fn controller(
     options: Options,
     identity: String,
     metrics: Metrics,
+    notify: Notify,
 ) -> Result<(), LostLease> {
     let workloads = Cluster::new(client.clone());
     let settings = Settings {
@@ -23,6 +25,7 @@ pub(super) async fn controller(
         check_namespaces: options.check_namespaces,
         instance: identity,
         metrics,
+        notify,
     };
     controller::run(client, workloads, fence, settings).await
 }

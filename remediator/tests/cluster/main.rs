@@ -8,4 +8,5 @@ mod cel;
 mod controller;
 mod crds;
 mod leadership;
+mod notify;
 mod process;

@@ -1,6 +1,8 @@
 //! The real binary against the sandbox's API server.
 
 mod command_line;
+mod notifications;
+mod notify_test;
 mod permissions;
 mod remedy;
 mod replica;

@@ -12,21 +12,22 @@ use serde_json::{Value, json};
 
 use super::replica::{AGENT, POLICIES, Replica, install};
 
-const CHECK: &str = "/apis/kuberhealthy.github.io/v2/namespaces/default/healthchecks/web";
-const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/default/deployments/web";
+pub(super) const CHECK: &str =
+    "/apis/kuberhealthy.github.io/v2/namespaces/default/healthchecks/web";
+pub(super) const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/default/deployments/web";
 
 async fn create(api: &Api, path: &str, object: Value) {
     let (collection, _) = path.rsplit_once('/').unwrap();
     api.create(collection, &object).await.unwrap();
 }
 
-async fn set_status(api: &Api, path: &str, status: Value) {
+pub(super) async fn set_status(api: &Api, path: &str, status: Value) {
     let (path, status) = (format!("{path}/status"), json!({"status": status}));
     api.patch(&path, Patch::Merge, &status).await.unwrap();
 }
 
 /// A Deployment that has rolled out, its check, which passes, and a policy that joins them.
-async fn set_up(api: &Api) {
+pub(super) async fn set_up(api: &Api) {
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     api.create(definitions, &health_check()).await.unwrap();
     let check = json!({
@@ -68,7 +69,7 @@ async fn set_up(api: &Api) {
     api.create(POLICIES, &policy).await.unwrap();
 }
 
-async fn fail(api: &Api) {
+pub(super) async fn fail(api: &Api) {
     let now = clock::now().unix();
     let failed = json!({
         "ok": false, "errors": ["broken"], "lastRunUnix": now - 5, "lastFailureUnix": now, "failureCount": 1,
@@ -76,7 +77,7 @@ async fn fail(api: &Api) {
     set_status(api, CHECK, failed).await;
 }
 
-async fn becomes(api: &Api, path: &str, holds: impl Fn(&Value) -> bool) {
+pub(super) async fn becomes(api: &Api, path: &str, holds: impl Fn(&Value) -> bool) {
     let mut last = Value::Null;
     for _ in 0..600 {
         last = api.get(path).await.unwrap();

@@ -726,5 +726,6 @@ fn spec(index: usize) -> PolicySpec {
         history_limit: 3,
         infer_dependencies: true,
         strategy: Strategy::Ordered,
+        notify: None,
     }
 }

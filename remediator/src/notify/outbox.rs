@@ -1,0 +1,124 @@
+//! What waits to be told to a receiver that hears of each transition, in the order of each incident. Pure.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use super::gather::{Gather, Ready};
+use super::notice::{Notice, Subject};
+
+/// Incidents that wait at most, and notices of each.
+pub(super) const SUBJECTS: usize = 256;
+pub(super) const EACH: usize = 16;
+
+/// What became of notices that are not told one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// Put together with others.
+    pub(super) grouped: usize,
+    /// Left out, because there were too many.
+    pub(super) dropped: usize,
+}
+
+/// What waits. The subject that is told of next is the first.
+pub(super) struct Outbox {
+    gather: Gather,
+    order: VecDeque<Subject>,
+    pending: HashMap<Subject, VecDeque<Notice>>,
+}
+
+impl Outbox {
+    pub(super) fn new(cascade_threshold: usize) -> Outbox {
+        Outbox {
+            gather: Gather::new(cascade_threshold),
+            order: VecDeque::new(),
+            pending: HashMap::new(),
+        }
+    }
+
+    /// How many notices wait.
+    pub(super) fn len(&self) -> usize {
+        let pending = self.pending.values();
+        pending.map(VecDeque::len).sum::<usize>() + self.gather.len()
+    }
+
+    /// Takes a notice.
+    pub(super) fn take(&mut self, notice: Notice, now: Instant) -> Lost {
+        let ready = self.gather.take(notice, now);
+        self.queue(ready)
+    }
+
+    /// Lets go of what has waited for others long enough.
+    pub(super) fn release(&mut self, now: Instant) -> Lost {
+        let ready = self.gather.release(now);
+        self.queue(ready)
+    }
+
+    /// When [`Outbox::release`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.gather.due()
+    }
+
+    /// What is told next.
+    pub(super) fn next(&self) -> Option<&Notice> {
+        self.pending.get(self.order.front()?)?.front()
+    }
+
+    /// This notice was told, or never will be.
+    pub(super) fn done(&mut self, notice: &Notice) {
+        let Some(pending) = self.pending.get_mut(&notice.subject) else {
+            return;
+        };
+        // It may have been left out meanwhile.
+        if pending.front().is_some_and(|first| first.id == notice.id) {
+            pending.pop_front();
+        }
+        if pending.is_empty() {
+            self.pending.remove(&notice.subject);
+            self.order.retain(|subject| *subject != notice.subject);
+        } else {
+            self.later(&notice.subject);
+        }
+    }
+
+    /// Lets others go first: what a receiver cannot take must not hold up the rest.
+    pub(super) fn later(&mut self, subject: &Subject) {
+        if self.order.front() == Some(subject) {
+            self.order.rotate_left(1);
+        }
+    }
+
+    fn queue(&mut self, ready: Ready) -> Lost {
+        let mut lost = Lost {
+            grouped: ready.grouped,
+            dropped: 0,
+        };
+        for notice in ready.notices {
+            lost.dropped += self.push(notice);
+        }
+        lost
+    }
+
+    fn push(&mut self, notice: Notice) -> usize {
+        let subject = notice.subject.clone();
+        let mut dropped = 0;
+        if !self.pending.contains_key(&subject) {
+            // What has waited longest is worth least.
+            if self.order.len() >= SUBJECTS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                dropped += self.pending.remove(&oldest).map_or(0, |gone| gone.len());
+            }
+            self.order.push_back(subject.clone());
+        }
+        let pending = self.pending.entry(subject).or_default();
+        pending.push_back(notice);
+        if pending.len() > EACH {
+            let least = pending
+                .iter()
+                .position(|notice| notice.what.may_be_dropped());
+            pending.remove(least.unwrap_or(0));
+            dropped += 1;
+        }
+        dropped
+    }
+}

@@ -1,0 +1,305 @@
+//! What waits, what is put together and what is left out.
+
+use std::time::{Duration, Instant};
+
+use super::alerts::{Alerts, MOST};
+use super::gather::WAIT;
+use super::notice::{About, Notice, Subject, Transition};
+use super::outbox::{EACH, Lost, Outbox, SUBJECTS};
+use crate::clock;
+use crate::core::{Level, ObjectKey, Reason, TargetKind, Time};
+
+pub(super) fn key(name: &str) -> ObjectKey {
+    ObjectKey {
+        namespace: "shop".into(),
+        name: name.into(),
+    }
+}
+
+pub(super) fn notice(policy: &str, what: Transition, root: Option<&str>) -> Notice {
+    Notice {
+        subject: Subject::Incident {
+            policy: key(policy),
+            id: "0123456789".to_owned(),
+        },
+        what,
+        level: Level::Warning,
+        reason: Reason::CheckFailing,
+        message: "the check fails".to_owned(),
+        time: Time::from_unix(1_700_000_000),
+        id: Notice::id_of(what, [policy]),
+        about: Some(About {
+            policy_uid: "uid".to_owned(),
+            check: key("http"),
+            target: (TargetKind::Deployment, "web".into()),
+            opened: Time::from_unix(1_700_000_000),
+            exhausted: what == Transition::Exhausted,
+            errors: Vec::new(),
+            remediation: None,
+            root: root.map(ToOwned::to_owned),
+            under_way: false,
+            notify: None,
+        }),
+    }
+}
+
+/// All that would be sent now, in order.
+fn sent(outbox: &mut Outbox) -> Vec<String> {
+    let mut sent = Vec::new();
+    while let Some(next) = outbox.next().cloned() {
+        let of = match &next.subject {
+            Subject::Incident { policy, .. } => policy.name.to_string(),
+            Subject::Cascade { root } => root.clone(),
+            Subject::Storm | Subject::Source => String::new(),
+        };
+        sent.push(format!("{of} {}", next.what.as_str()));
+        outbox.done(&next);
+    }
+    sent
+}
+
+const OPENED: Transition = Transition::Opened;
+const HELD: Transition = Transition::Held;
+const RECOVERED: Transition = Transition::Recovered;
+
+#[test]
+fn incidents_take_turns_and_each_is_told_in_order() {
+    let (mut outbox, now) = (Outbox::new(3), clock::instant());
+    for what in [OPENED, Transition::Applied, RECOVERED] {
+        for policy in ["a", "b"] {
+            outbox.take(notice(policy, what, None), now);
+        }
+    }
+    let first = outbox.next().cloned().unwrap();
+    outbox.later(&first.subject);
+    assert_eq!(
+        sent(&mut outbox),
+        [
+            "b incident.opened",
+            "a incident.opened",
+            "b remediation.applied",
+            "a remediation.applied",
+            "b incident.recovered",
+            "a incident.recovered",
+        ]
+    );
+    assert_eq!(outbox.len(), 0);
+}
+
+#[test]
+fn of_too_many_notices_of_one_incident_the_oldest_that_may_is_left_out() {
+    let (mut outbox, now) = (Outbox::new(3), clock::instant());
+    outbox.take(notice("a", OPENED, None), now);
+    let mut dropped = 0;
+    for _ in 0..EACH {
+        dropped += outbox
+            .take(notice("a", Transition::Applied, None), now)
+            .dropped;
+    }
+    dropped += outbox.take(notice("a", RECOVERED, None), now).dropped;
+    assert_eq!(dropped, 2);
+    let told = sent(&mut outbox);
+    assert_eq!(told.len(), EACH);
+    assert_eq!(told.first().unwrap(), "a incident.opened");
+    assert_eq!(told.last().unwrap(), "a incident.recovered");
+}
+
+#[test]
+fn of_too_many_incidents_the_oldest_is_left_out() {
+    let (mut outbox, now) = (Outbox::new(3), clock::instant());
+    let mut lost = 0;
+    for number in 0..=SUBJECTS {
+        let told = outbox.take(notice(&format!("p{number}"), OPENED, None), now);
+        lost += told.dropped;
+    }
+    assert_eq!((lost, outbox.len()), (1, SUBJECTS));
+    assert_eq!(sent(&mut outbox).first().unwrap(), "p1 incident.opened");
+}
+
+/// Policies that the check db holds, told at one moment.
+fn held(outbox: &mut Outbox, policies: &[&str], now: Instant) {
+    for policy in policies {
+        for what in [OPENED, HELD] {
+            outbox.take(notice(policy, what, Some("db")), now);
+        }
+    }
+}
+
+#[test]
+fn many_that_one_check_holds_are_one_and_few_are_each() {
+    for (policies, expected) in [
+        (
+            &["a", "b"][..],
+            vec![
+                "a incident.opened",
+                "b incident.opened",
+                "a incident.held",
+                "b incident.held",
+            ],
+        ),
+        (&["a", "b", "c"], vec!["db cascade.began"]),
+    ] {
+        let (mut outbox, now) = (Outbox::new(2), clock::instant());
+        held(&mut outbox, policies, now);
+        assert_eq!(outbox.due(), Some(now + WAIT));
+        assert_eq!(sent(&mut outbox), Vec::<String>::new(), "it waits");
+        outbox.release(now + WAIT);
+        assert_eq!(sent(&mut outbox), expected);
+        assert_eq!(outbox.due(), None);
+    }
+}
+
+#[test]
+fn a_cascade_names_some_is_told_again_when_it_has_doubled_and_ends_once() {
+    let (mut outbox, now) = (Outbox::new(2), clock::instant());
+    let names: Vec<String> = (0..12).map(|number| format!("p{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    held(&mut outbox, &names[..6], now);
+    let lost = outbox.release(now + WAIT);
+    assert_eq!(lost.grouped, 12);
+    let told = outbox.next().cloned().unwrap();
+    assert_eq!(
+        told.message,
+        "6 policies wait for the check db: shop/p00, shop/p01, shop/p02, shop/p03, shop/p04 and 1 more"
+    );
+    outbox.done(&told);
+
+    held(&mut outbox, &names[6..7], now + WAIT);
+    outbox.release(now + 2 * WAIT);
+    assert_eq!(sent(&mut outbox), Vec::<String>::new(), "little more");
+    held(&mut outbox, &names[7..], now + 2 * WAIT);
+    outbox.release(now + 3 * WAIT);
+    assert_eq!(sent(&mut outbox), ["db cascade.began"]);
+
+    outbox.take(notice("p03", Transition::Applied, None), now + 3 * WAIT);
+    assert_eq!(sent(&mut outbox), ["p03 remediation.applied"]);
+    for name in &names {
+        assert_eq!(sent(&mut outbox), Vec::<String>::new());
+        outbox.take(notice(name, RECOVERED, None), now + 3 * WAIT);
+    }
+    assert_eq!(sent(&mut outbox), ["db cascade.ended"]);
+    outbox.take(notice("p00", RECOVERED, None), now + 3 * WAIT);
+    assert_eq!(sent(&mut outbox), ["p00 incident.recovered"]);
+}
+
+#[test]
+fn what_comes_while_others_are_waited_for_keeps_its_place() {
+    let (mut outbox, now) = (Outbox::new(2), clock::instant());
+    held(&mut outbox, &["a"], now);
+    outbox.take(notice("a", RECOVERED, None), now);
+    outbox.take(notice("b", OPENED, None), now);
+    assert_eq!(sent(&mut outbox), ["b incident.opened"]);
+    outbox.release(now + WAIT);
+    assert_eq!(
+        sent(&mut outbox),
+        [
+            "a incident.opened",
+            "a incident.held",
+            "a incident.recovered"
+        ]
+    );
+}
+
+#[test]
+fn the_end_of_an_incident_waits_for_the_end_of_its_remediation() {
+    let under_way = || {
+        let mut notice = notice("a", RECOVERED, None);
+        notice.about.as_mut().unwrap().under_way = true;
+        notice
+    };
+    for (next, after, expected) in [
+        (
+            Some(Transition::Verified),
+            Duration::ZERO,
+            vec!["a remediation.verified", "a incident.recovered"],
+        ),
+        (
+            Some(OPENED),
+            Duration::ZERO,
+            vec!["a incident.recovered", "a incident.opened"],
+        ),
+        (None, WAIT, vec!["a incident.recovered"]),
+        (None, WAIT / 2, vec![]),
+    ] {
+        let (mut outbox, now) = (Outbox::new(2), clock::instant());
+        outbox.take(under_way(), now);
+        if let Some(next) = next {
+            outbox.take(notice("a", next, None), now);
+        }
+        assert_eq!(outbox.release(now + after), Lost::default());
+        assert_eq!(sent(&mut outbox), expected, "{next:?}");
+    }
+}
+
+/// The policies that fire and those that are over, of what is to be sent.
+fn states(alerts: &Alerts) -> Vec<(String, bool)> {
+    let next = alerts.next().map_or_else(Vec::new, |next| next.0);
+    let state = |alert: &super::alerts::Alert| match &alert.notice.subject {
+        Subject::Incident { policy, .. } => (policy.name.to_string(), alert.over.is_none()),
+        _ => (String::new(), alert.over.is_none()),
+    };
+    next.iter().map(state).collect()
+}
+
+fn firing(name: &str) -> (String, bool) {
+    (name.to_owned(), true)
+}
+
+fn over(name: &str) -> (String, bool) {
+    (name.to_owned(), false)
+}
+
+fn taken(alerts: &mut Alerts) {
+    while let Some((_, sent)) = alerts.next() {
+        alerts.done(&sent);
+    }
+}
+
+#[test]
+fn an_alertmanager_is_told_the_last_word_and_again_what_fires() {
+    let mut alerts = Alerts::default();
+    for what in [OPENED, Transition::Applied] {
+        alerts.take(notice("a", what, None), Level::Warning);
+    }
+    alerts.take(notice("b", OPENED, None), Level::Warning);
+    assert_eq!(states(&alerts), [firing("a"), firing("b")]);
+    // What changes while a request is under way is sent after it.
+    let (_, sent) = alerts.next().unwrap();
+    alerts.take(notice("a", RECOVERED, None), Level::Warning);
+    alerts.done(&sent);
+    assert_eq!(states(&alerts), [over("a")]);
+    taken(&mut alerts);
+    assert_eq!(states(&alerts), []);
+    alerts.take(notice("a", Transition::Verified, None), Level::Warning);
+    assert_eq!(states(&alerts), [], "what is over is not opened again");
+    alerts.repeat();
+    assert_eq!(states(&alerts), [firing("b")]);
+}
+
+#[test]
+fn an_alertmanager_is_brought_in_line_with_what_is_open() {
+    let mut alerts = Alerts::default();
+    for policy in ["a", "b"] {
+        alerts.take(notice(policy, OPENED, None), Level::Warning);
+    }
+    taken(&mut alerts);
+    let open = |policy| (notice(policy, OPENED, None), Level::Warning);
+    let lost = alerts.align(vec![open("b"), open("c")], Time::from_unix(1_700_000_100));
+    assert_eq!(lost, 0);
+    assert_eq!(states(&alerts), [over("a"), firing("c")]);
+    taken(&mut alerts);
+    assert!(alerts.fires());
+    alerts.align(Vec::new(), Time::from_unix(1_700_000_200));
+    taken(&mut alerts);
+    assert!(!alerts.fires());
+}
+
+#[test]
+fn alerts_are_bounded() {
+    let mut alerts = Alerts::default();
+    for number in 0..MOST {
+        assert!(!alerts.take(notice(&format!("p{number}"), OPENED, None), Level::Warning));
+    }
+    assert!(alerts.take(notice("more", OPENED, None), Level::Warning));
+    assert!(!alerts.take(notice("p1", RECOVERED, None), Level::Warning));
+}

@@ -1,0 +1,5 @@
+//! Notifications, through real HTTP servers.
+
+mod alertmanager;
+mod faults;
+pub(crate) mod receiver;
