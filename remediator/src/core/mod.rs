@@ -1,5 +1,8 @@
 //! The pure part: from observation to decision. It names neither kube nor tokio, and `now` is always a parameter.
 
+pub mod alerts;
+#[cfg(test)]
+mod alerts_tests;
 pub mod decide;
 pub mod depends;
 pub mod execution;
@@ -21,11 +24,12 @@ pub mod time;
 pub mod vocabulary;
 pub mod windows;
 
+pub use alerts::{Alert, AlertMatch, Alerts};
 pub use decide::{decide, still_wanted, target_allows, wake};
 pub use depends::upstreams_recovered;
 pub use incident::{advance, incident_id};
 pub use matching::Matcher;
-pub use observe::{Malformed, check_status, observe, parse_snapshot, resume, settles_at};
+pub use observe::{Malformed, check_status, observe, parse_snapshot, reliance, resume, settles_at};
 pub use reason::Reason;
 pub use record::*;
 pub use spec::*;

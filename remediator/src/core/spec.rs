@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckKind, Matcher, ObjectKey};
+use super::{AlertMatch, CheckKind, Matcher, ObjectKey};
 
 /// What a policy may do with a decision.
 #[derive(
@@ -85,6 +85,8 @@ pub struct PolicySpec {
     pub pause: Option<String>,
     /// Finished records kept.
     pub history_limit: u32,
+    /// The alerts that trigger it instead of a check; `source` and `check` are then Alert and the policy's own name.
+    pub alert: Option<AlertMatch>,
 }
 
 /// One step of the escalation.

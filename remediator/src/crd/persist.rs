@@ -29,6 +29,8 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         last_counted,
         verdicts,
         before_last,
+        // Not the controller's to write: who receives alerts does.
+        alerts: _,
     } = status;
     PolicyState {
         check: check.map(read_check).unwrap_or_default(),

@@ -7,6 +7,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alerts::ReceivedAlert;
 use super::common::{Condition, time};
 use crate::core::Time;
 
@@ -74,6 +75,11 @@ pub struct RemediationPolicyStatus {
     /// The counters before the last run, for when its verdict is amended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_last: Option<Counters>,
+    /// The alerts received for a policy that they trigger: of each the newest episode, at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["fingerprint".to_owned()]))]
+    pub alerts: Vec<ReceivedAlert>,
 }
 
 /// A failure of the check that is dealt with as one.

@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::controller::{Tally, WorkloadHealth};
 use crate::core::guards::Guard;
 use crate::core::{ActionName, Mode, Phase, Reason};
 
@@ -59,6 +60,20 @@ struct Answered {
     code: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AlertOutcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HealthAnswer {
+    answer: &'static str,
+}
+
+/// What becomes of alerts, and the answers to who asks for a workload's health.
+const ALERT_OUTCOMES: [&str; 5] = ["taken", "known", "unmatched", "truncated", "malformed"];
+const HEALTH_ANSWERS: [&str; 4] = ["healthy", "unhealthy", "held", "unknown"];
+
 /// The code of a request that was not answered.
 const NO_ANSWER: &str = "none";
 
@@ -75,6 +90,9 @@ pub struct Metrics {
     watch_errors: Family<Watched, Counter>,
     request_errors: Family<Answered, Counter>,
     leader: Gauge<i64>,
+    alerts: Family<AlertOutcome, Counter>,
+    webhook: Family<Answered, Counter>,
+    workload_health: Family<HealthAnswer, Counter>,
 }
 
 /// Shows counters of what may happen from the start: a rate does not see the first time if there was no series before.
@@ -123,6 +141,9 @@ impl Metrics {
         let watch_errors: Family<Watched, Counter> = Family::default();
         let request_errors: Family<Answered, Counter> = Family::default();
         let leader = Gauge::<i64>::default();
+        let alerts: Family<AlertOutcome, Counter> = Family::default();
+        let webhook: Family<Answered, Counter> = Family::default();
+        let workload_health: Family<HealthAnswer, Counter> = Family::default();
 
         let mut registry = Registry::with_prefix(reference::PREFIX);
         add(&mut registry, reference::REMEDIATIONS, &remediations);
@@ -131,6 +152,18 @@ impl Metrics {
         add(&mut registry, reference::WATCH_ERRORS, &watch_errors);
         add(&mut registry, reference::REQUEST_ERRORS, &request_errors);
         add(&mut registry, reference::LEADER, &leader);
+        add(&mut registry, reference::ALERTS, &alerts);
+        add(&mut registry, reference::WEBHOOK, &webhook);
+        add(&mut registry, reference::WORKLOAD_HEALTH, &workload_health);
+        for outcome in ALERT_OUTCOMES {
+            drop(alerts.get_or_create(&AlertOutcome { outcome }));
+        }
+        for answer in HEALTH_ANSWERS {
+            drop(workload_health.get_or_create(&HealthAnswer { answer }));
+        }
+        for code in ["200", "400", "401", "413", "503"].map(str::to_owned) {
+            drop(webhook.get_or_create(&Answered { code }));
+        }
         registry.register_collector(Box::new(states.clone()));
         show_all(&remediations, &blocked);
         let code = NO_ANSWER.to_owned();
@@ -144,6 +177,9 @@ impl Metrics {
             watch_errors,
             request_errors,
             leader,
+            alerts,
+            webhook,
+            workload_health,
         }
     }
 
@@ -188,6 +224,42 @@ impl Metrics {
     pub fn request_failed(&self, code: Option<u16>) {
         let code = code.map_or_else(|| NO_ANSWER.to_owned(), |code| code.to_string());
         self.request_errors.get_or_create(&Answered { code }).inc();
+    }
+
+    /// So many alerts were received, with these outcomes.
+    pub fn alerts_received(&self, tally: Tally, malformed: usize) {
+        let Tally {
+            taken,
+            known,
+            truncated,
+            unmatched,
+        } = tally;
+        let counts = [taken, known, unmatched, truncated, malformed];
+        for (outcome, count) in ALERT_OUTCOMES.into_iter().zip(counts) {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.alerts
+                .get_or_create(&AlertOutcome { outcome })
+                .inc_by(count);
+        }
+    }
+
+    /// A delivery of alerts was answered with this HTTP status code.
+    pub fn webhook_answered(&self, code: u16) {
+        let code = code.to_string();
+        self.webhook.get_or_create(&Answered { code }).inc();
+    }
+
+    /// Somebody was told the health of a workload.
+    pub fn health_told(&self, health: &WorkloadHealth) {
+        let answer = match health {
+            WorkloadHealth::Healthy => "healthy",
+            WorkloadHealth::Unhealthy { .. } => "unhealthy",
+            WorkloadHealth::Held(_) => "held",
+            WorkloadHealth::Unknown => "unknown",
+        };
+        self.workload_health
+            .get_or_create(&HealthAnswer { answer })
+            .inc();
     }
 
     /// Whether this replica leads.

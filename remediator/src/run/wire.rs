@@ -2,19 +2,22 @@
 
 use kube::Client;
 
+use tokio::sync::oneshot;
+
 use super::options::Options;
 use crate::actions::Cluster;
-use crate::controller::{self, Settings};
+use crate::controller::{self, Desk, Settings};
 use crate::fence::{Fence, LostLease};
 use crate::metrics::Metrics;
 
-/// Runs the controller, for ever.
+/// Runs the controller, for ever. Its desk is handed to `desk`.
 pub(super) async fn controller(
     client: Client,
     fence: Fence,
     options: Options,
     identity: String,
     metrics: Metrics,
+    desk: oneshot::Sender<Desk>,
 ) -> Result<(), LostLease> {
     let workloads = Cluster::new(client.clone());
     let settings = Settings {
@@ -24,5 +27,7 @@ pub(super) async fn controller(
         instance: identity,
         metrics,
     };
-    controller::run(client, workloads, fence, settings).await
+    // Nobody may want it.
+    let open = |opened| drop(desk.send(opened));
+    controller::run_with(client, workloads, fence, settings, open).await
 }

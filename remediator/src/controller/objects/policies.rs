@@ -79,6 +79,8 @@ pub(in crate::controller) struct Policies {
     malformed: BTreeMap<ObjectKey, Malformed>,
     named: HashMap<(Role, ObjectKey), BTreeSet<ObjectKey>>,
     targets: HashMap<Target, BTreeSet<(Age, ObjectKey)>>,
+    /// Policies that alerts trigger, by the first of the labels asked for.
+    alerts: HashMap<(String, String), BTreeSet<ObjectKey>>,
 }
 
 /// What a change of policies means for the rest.
@@ -157,6 +159,35 @@ impl Policies {
         (*oldest != spec.key).then(|| oldest.clone())
     }
 
+    /// Policies that an alert with these labels triggers.
+    pub(in crate::controller) fn alerted(
+        &self,
+        labels: &BTreeMap<String, String>,
+    ) -> impl Iterator<Item = &ObjectKey> {
+        let each = labels.iter();
+        let some = each.filter_map(|(name, value)| self.alerts.get(&(name.clone(), value.clone())));
+        some.flatten().filter(|key| {
+            let spec = self
+                .all
+                .get(key)
+                .and_then(|policy| policy.spec.as_ref().ok());
+            let wanted = spec.and_then(|spec| spec.alert.as_ref());
+            wanted.is_some_and(|wanted| wanted.matches(labels))
+        })
+    }
+
+    /// Policies with this target.
+    pub(in crate::controller) fn with_target(
+        &self,
+        namespace: &str,
+        kind: TargetKind,
+        name: &str,
+    ) -> impl Iterator<Item = &Arc<Policy>> {
+        let target = (Arc::from(namespace), kind, Arc::from(name));
+        let places = self.targets.get(&target).into_iter().flatten();
+        places.filter_map(|(_, key)| self.all.get(key))
+    }
+
     /// Takes a policy as it was read, unless what is known is newer. None: nothing is new.
     pub(super) fn put(&mut self, key: &ObjectKey, policy: Arc<Policy>) -> Option<Renamed> {
         let before = self.all.get(key);
@@ -226,6 +257,7 @@ impl Policies {
             }
         }
         self.index_target(key, old, new);
+        self.index_alerts(key, old, new);
         let depends = |policy: Option<&Policy>| {
             let spec = policy.and_then(|policy| policy.spec.as_ref().ok());
             spec.map(|spec| (spec.source, spec.check.clone(), spec.depends_on.clone()))
@@ -234,6 +266,29 @@ impl Policies {
         Renamed {
             dropped,
             edges: depends(old) != depends(new),
+        }
+    }
+
+    fn index_alerts(&mut self, key: &ObjectKey, old: Option<&Policy>, new: Option<&Policy>) {
+        let first = |policy: &Policy| {
+            let spec = policy.spec.as_ref().ok()?;
+            let (name, value) = spec.alert.as_ref()?.labels.first_key_value()?;
+            Some((name.clone(), value.clone()))
+        };
+        let (was, is) = (old.and_then(first), new.and_then(first));
+        if was == is {
+            return;
+        }
+        if let Some(label) = was
+            && let Some(policies) = self.alerts.get_mut(&label)
+        {
+            policies.remove(key);
+            if policies.is_empty() {
+                self.alerts.remove(&label);
+            }
+        }
+        if let Some(label) = is {
+            self.alerts.entry(label).or_default().insert(key.clone());
         }
     }
 

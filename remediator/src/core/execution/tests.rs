@@ -133,6 +133,7 @@ fn standing(runs: &[Run]) -> Standing<'_> {
         runs,
         check: CheckStatus::Settled,
         policy_deleted: false,
+        lasting: false,
     }
 }
 

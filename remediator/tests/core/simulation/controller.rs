@@ -534,6 +534,7 @@ impl Simulation {
             },
             check: world.check_status,
             policy_deleted: false,
+            lasting: false,
         };
         let mut facts = policy.target.facts.clone();
         if self.blind == Blind::Preconditions {

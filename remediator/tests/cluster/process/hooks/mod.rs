@@ -1,0 +1,5 @@
+//! Alerts that are sent to the real binary, and what it tells of the workloads they concern.
+
+mod answers;
+mod remedy;
+mod support;
