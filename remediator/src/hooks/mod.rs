@@ -165,7 +165,7 @@ impl Answers {
             }
             Ok(Err(Unread::Broken)) | Err(_) => {
                 let why = format!("the body did not arrive within {} s\n", BODY.as_secs());
-                return text(StatusCode::REQUEST_TIMEOUT, why);
+                return later(why);
             }
         };
         let delivery = match payload::read(&body) {

@@ -46,7 +46,7 @@ pub(super) enum NoDelivery {
 struct Payload {
     alerts: Alerts,
     #[serde(default)]
-    truncated_alerts: u64,
+    truncated_alerts: Option<u64>,
 }
 
 /// Reads a body.
@@ -62,7 +62,7 @@ pub(super) fn read(body: &[u8]) -> Result<Delivery, NoDelivery> {
     Ok(Delivery {
         malformed: total.saturating_sub(alerts.len()),
         alerts,
-        truncated: payload.truncated_alerts,
+        truncated: payload.truncated_alerts.unwrap_or(0),
     })
 }
 
@@ -70,7 +70,7 @@ fn sent(alert: Alert) -> Option<Sent> {
     let Alert {
         status,
         labels,
-        mut annotations,
+        annotations,
         starts_at,
         ends_at,
     } = alert;
@@ -80,9 +80,12 @@ fn sent(alert: Alert) -> Option<Sent> {
     }
     let state = match status.as_str() {
         "firing" => DeliveredState::Firing,
-        "resolved" => DeliveredState::Resolved(moment(&ends_at).unwrap_or(LATEST)),
+        "resolved" => {
+            DeliveredState::Resolved(ends_at.as_deref().and_then(moment).unwrap_or(LATEST))
+        }
         _ => return None,
     };
+    let mut annotations = annotations.unwrap_or_default();
     let said = ["summary", "description", "message"].iter();
     let text = said
         .filter_map(|name| annotations.remove(*name))
@@ -111,10 +114,10 @@ struct Alert {
     status: String,
     labels: BTreeMap<String, String>,
     #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    annotations: Option<BTreeMap<String, String>>,
     starts_at: String,
     #[serde(default)]
-    ends_at: String,
+    ends_at: Option<String>,
 }
 
 /// The list, of which no more is kept than may be in it. What is no alert is none, so that it does not keep the others
@@ -164,5 +167,88 @@ impl<'de> Deserialize<'de> for Alerts {
             }
         }
         deserializer.deserialize_seq(List)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALERTS, NoDelivery, read};
+    use crate::core::Time;
+    use crate::core::alerts::DeliveredState;
+
+    fn delivery(alerts: &str) -> String {
+        format!(
+            r#"{{"version":"4","alerts":[{alerts}],"unknown":{{"a":[1]}},"truncatedAlerts":null}}"#
+        )
+    }
+
+    #[test]
+    fn an_alert_is_read_or_counted_as_malformed() {
+        for (alert, expected) in [
+            (
+                r#"{"status":"firing","labels":{"alertname":"A"},"annotations":{"description":"d","summary":" "},"startsAt":"2026-01-01T00:00:00.123+01:00","endsAt":"0001-01-01T00:00:00Z","values":{"B":1.5}}"#,
+                Some(("d", None)),
+            ),
+            (
+                r#"{"status":"resolved","labels":{"alertname":"A"},"annotations":null,"startsAt":"2026-01-01T00:00:00Z","endsAt":"2026-01-01T00:01:00Z"}"#,
+                Some(("", Some("2026-01-01T00:01:00Z"))),
+            ),
+            (
+                r#"{"status":"resolved","labels":{"alertname":"A"},"startsAt":"2026-01-01T00:00:00Z"}"#,
+                Some(("", Some("9999-12-30T22:00:00Z"))),
+            ),
+            (
+                r#"{"status":"firing","labels":{},"startsAt":"2026-01-01T00:00:00Z"}"#,
+                None,
+            ),
+            (
+                r#"{"status":"firing","labels":{"a":1},"startsAt":"2026-01-01T00:00:00Z"}"#,
+                None,
+            ),
+            (
+                r#"{"status":"firing","labels":{"a":"b"},"startsAt":"0001-01-01T00:00:00Z"}"#,
+                None,
+            ),
+            (
+                r#"{"status":"firing","labels":{"a":"b"},"startsAt":"noon"}"#,
+                None,
+            ),
+            (
+                r#"{"status":"suppressed","labels":{"a":"b"},"startsAt":"2026-01-01T00:00:00Z"}"#,
+                None,
+            ),
+            ("[]", None),
+        ] {
+            let delivery = read(delivery(alert).as_bytes()).unwrap();
+            let read: Vec<(&str, Option<Time>)> = delivery
+                .alerts
+                .iter()
+                .map(|alert| match alert.state {
+                    DeliveredState::Firing => (alert.text.as_str(), None),
+                    DeliveredState::Resolved(ends) => (alert.text.as_str(), Some(ends)),
+                })
+                .collect();
+            let expected: Vec<(&str, Option<Time>)> = expected
+                .into_iter()
+                .map(|(text, ends)| (text, ends.map(|ends| ends.parse().unwrap())))
+                .collect();
+            assert_eq!(read, expected, "{alert}");
+            assert_eq!(delivery.malformed, 1 - read.len(), "{alert}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_is_bounded() {
+        let many = vec!["{}"; ALERTS].join(",");
+        assert_eq!(read(delivery(&many).as_bytes()).unwrap().malformed, ALERTS);
+        let more = vec!["0"; 100_000].join(",");
+        let error = read(delivery(&more).as_bytes()).unwrap_err();
+        assert_eq!(error, NoDelivery::TooMany(100_000));
+        let deep = "[".repeat(500_000);
+        for body in [deep.as_str(), "", "\u{0}", "null", r#"{"alerts":{}}"#] {
+            let error = read(body.as_bytes()).unwrap_err();
+            assert!(matches!(error, NoDelivery::Malformed(_)), "{error}");
+            assert!(error.to_string().len() < 400, "{error}");
+        }
     }
 }

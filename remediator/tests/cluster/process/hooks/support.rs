@@ -59,6 +59,12 @@ impl Scene {
         scene
     }
 
+    /// Takes the API server away; what is returned keeps the files of the credentials.
+    pub(super) async fn stop(self) -> TempDir {
+        self.server.stop().await;
+        self.folder
+    }
+
     /// A policy that the alert `CheckoutErrors` triggers, with these changes to its spec.
     pub(super) async fn policy(&self, name: &str, changes: Value) {
         let mut spec = json!({
