@@ -133,6 +133,7 @@ impl Case {
                 windows: vec![],
                 pause: None,
                 history_limit: 20,
+                alert: None,
             },
             state: PolicyState {
                 check: CheckState {

@@ -724,5 +724,6 @@ fn spec(index: usize) -> PolicySpec {
         windows: Vec::new(),
         pause: None,
         history_limit: 3,
+        alert: None,
     }
 }

@@ -87,7 +87,7 @@ impl Scene {
         std::fs::write(self.folder.path().join(name), text).unwrap();
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
@@ -172,7 +172,23 @@ impl Scene {
 /// A replica and where it takes alerts in.
 pub(super) struct Hooked {
     pub(super) replica: Replica,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
+}
+
+/// Sends the bytes of a request and reads its answer, if anybody listens.
+pub(super) async fn send(address: SocketAddr, request: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    // A refusal may come before all was written.
+    let _ = stream.write_all(request).await;
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    let answer = String::from_utf8(bytes).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Some(Answer {
+        code: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    })
 }
 
 /// An answer.
@@ -186,18 +202,7 @@ pub(super) struct Answer {
 impl Hooked {
     /// Sends the bytes of a request and reads its answer.
     pub(super) async fn send(&self, request: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // A refusal may come before all was written.
-        let _ = stream.write_all(request).await;
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes).await;
-        let answer = String::from_utf8(bytes).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        Answer {
-            code: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            head: head.to_ascii_lowercase(),
-            body: body.to_owned(),
-        }
+        send(self.address, request).await.unwrap()
     }
 
     pub(super) async fn post(&self, authorization: &str, body: &str) -> Answer {
