@@ -21,6 +21,7 @@ pub mod crd;
 pub mod events;
 pub mod explain;
 pub mod fence;
+mod hooks;
 pub mod lease;
 pub mod metrics;
 pub mod notify;

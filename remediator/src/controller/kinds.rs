@@ -31,7 +31,9 @@ impl Kind {
             ApiResource::from_gvk_with_plural(&gvk, self.plural())
         };
         match self {
-            Kind::Policy => ApiResource::erase::<RemediationPolicy>(&()),
+            Kind::Policy | Kind::Check(CheckKind::Alert) => {
+                ApiResource::erase::<RemediationPolicy>(&())
+            }
             Kind::Record => ApiResource::erase::<Remediation>(&()),
             Kind::Check(CheckKind::KuberhealthyState) => {
                 foreign("comcast.github.io", "v1", "KuberhealthyState")
@@ -46,7 +48,8 @@ impl Kind {
     /// The name in request paths.
     pub(super) fn plural(self) -> &'static str {
         match self {
-            Kind::Policy => "remediationpolicies",
+            // What was received of alerts is kept in the policy.
+            Kind::Policy | Kind::Check(CheckKind::Alert) => "remediationpolicies",
             Kind::Record => "remediations",
             Kind::Check(CheckKind::KuberhealthyState) => "khstates",
             Kind::Check(CheckKind::HealthCheck) => "healthchecks",

@@ -1,8 +1,11 @@
 //! The controller: watches, a queue of what is due, and the leader that works on it.
 
 mod admission;
+mod alerts;
 mod cascade;
 mod conditions;
+mod desk;
+mod health;
 mod kinds;
 mod leader;
 mod noted;
@@ -37,6 +40,9 @@ use crate::fence::{Fence, LostLease};
 use leader::Leader;
 use shared::Shared;
 
+pub use alerts::{NotTaken, Tally};
+pub use desk::Desk;
+pub use health::WorkloadHealth;
 pub use settings::Settings;
 
 /// The longest that any request takes, but for the first list.
@@ -112,10 +118,25 @@ pub async fn run<W: Workloads>(
     fence: Fence,
     settings: Settings,
 ) -> Result<(), LostLease> {
+    run_with(client, workloads, fence, settings, drop).await
+}
+
+/// As [`run`], and `open` is given the desk before anything is watched.
+///
+/// # Errors
+/// [`LostLease`]: nobody seeks the lease any more.
+pub async fn run_with<W: Workloads>(
+    client: Client,
+    workloads: W,
+    fence: Fence,
+    settings: Settings,
+    open: impl FnOnce(Desk) + Send,
+) -> Result<(), LostLease> {
     let workloads = Arc::new(workloads);
     let instance = settings.instance.clone();
     let (events, publisher) = Events::new(client.clone(), fence.clone(), instance);
     let shared = Arc::new(Shared::new(settings, events));
+    open(Desk::new(client.clone(), shared.clone()));
     let gauges = shared.clone();
     shared.metrics.observe(move || gauges.gauges());
     let mut tasks = JoinSet::new();

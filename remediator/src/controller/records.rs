@@ -150,6 +150,7 @@ impl<W: Workloads> Leader<W> {
             runs: &runs,
             check,
             policy_deleted: deleted,
+            lasting: spec.is_some_and(|spec| spec.alert.is_some()),
         };
         Ok((next(now, record, &live, &standing), settles))
     }

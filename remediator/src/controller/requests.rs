@@ -13,7 +13,7 @@ use super::status::ACCEPTED;
 use super::{Failed, Leader, Workloads};
 use crate::clock;
 use crate::core::{CheckKey, CheckKind, ObjectKey, Reason, Snapshot, parse_snapshot};
-use crate::crd::{ConditionStatus, RemediationPolicy, RemediationPolicyStatus};
+use crate::crd::{ConditionStatus, RemediationPolicy, RemediationPolicyStatus, alert_snapshot};
 
 impl<W: Workloads> Leader<W> {
     /// The check as it is now; none if it does not exist; the API server's words if it may not be read.
@@ -21,6 +21,11 @@ impl<W: Workloads> Leader<W> {
         &self,
         check: &CheckKey,
     ) -> Result<Result<Option<Snapshot>, String>, Failed> {
+        if check.kind == CheckKind::Alert {
+            let key = super::key(&check.namespace, &check.name);
+            let policy = denied(self.get_policy(&key).await)?;
+            return Ok(policy.map(|policy| alert_snapshot(&policy?.object)));
+        }
         let checks: Api<DynamicObject> = Api::namespaced_with(
             self.client.clone(),
             &check.namespace,
@@ -53,7 +58,7 @@ impl<W: Workloads> Leader<W> {
     /// Takes a policy that was read or written into the cache; returns it.
     fn take_policy(&self, key: &ObjectKey, object: RemediationPolicy) -> Arc<Policy> {
         let policy = Arc::new(Policy::new(object));
-        self.with_objects(|objects| objects.put_policy(key, policy.clone()));
+        self.with_objects(|objects| objects.put_policy(key, policy.clone(), clock::now()));
         policy
     }
 

@@ -115,6 +115,11 @@ impl Shared {
         self.objects(|objects| sources.iter().all(|source| objects.listed(source)))
     }
 
+    /// Whether all policies have been listed.
+    pub(super) fn policies_known(&self) -> bool {
+        *self.policies.borrow()
+    }
+
     /// Waits until the policies are known.
     pub(super) async fn policies_listed(&self) {
         // An error would mean that the sender is gone, and it is ours.

@@ -136,6 +136,7 @@ impl Case {
                 infer_dependencies: true,
                 strategy: Strategy::Ordered,
                 notify: None,
+                alert: None,
             },
             state: PolicyState {
                 check: CheckState {

@@ -269,7 +269,9 @@ impl<'a> Question<'a> {
             }
             // How many is told once for all, not by each policy: a number that moves would be a write to each of them.
             Guard::SourceStale => {
-                source_stale(world).then(|| hold(Reason::SourceStale, "", None))?
+                // Alerts do not come from Kuberhealthy.
+                let stale = spec.alert.is_none() && source_stale(world);
+                stale.then(|| hold(Reason::SourceStale, "", None))?
             }
             Guard::Storm => match world.storm {
                 StormState::Active { .. } => hold(Reason::StormActive, "", None),

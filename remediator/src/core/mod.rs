@@ -1,5 +1,8 @@
 //! The pure part: from observation to decision. It names neither kube nor tokio, and `now` is always a parameter.
 
+pub mod alerts;
+#[cfg(test)]
+mod alerts_tests;
 pub mod cascade;
 pub mod decide;
 pub mod depends;
@@ -26,13 +29,14 @@ pub mod time;
 pub mod vocabulary;
 pub mod windows;
 
+pub use alerts::{Alert, AlertMatch, Alerts};
 pub use cascade::{Inferred, Subject};
 pub use decide::{decide, standing_hold, still_wanted, target_allows, wake};
 pub use depends::upstreams_recovered;
 pub use incident::{advance, incident_id};
 pub use learning::{Candidate, Choice, KnownFailure, KnownStep, Learned, Standing};
 pub use matching::Matcher;
-pub use observe::{Malformed, check_status, observe, parse_snapshot, resume, settles_at};
+pub use observe::{Malformed, check_status, observe, parse_snapshot, reliance, resume, settles_at};
 pub use pattern::{Pattern, pattern};
 pub use reason::Reason;
 pub use record::*;

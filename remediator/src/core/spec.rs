@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckKind, Matcher, ObjectKey};
+use super::{AlertMatch, CheckKind, Matcher, ObjectKey};
 
 /// What a policy may do with a decision.
 #[derive(
@@ -103,6 +103,8 @@ pub struct PolicySpec {
     pub strategy: Strategy,
     /// Who is told of it; absent: the receivers that are for all policies.
     pub notify: Option<Notify>,
+    /// The alerts that trigger it instead of a check; `source` and `check` are then Alert and the policy's own name.
+    pub alert: Option<AlertMatch>,
 }
 
 /// How much something matters to who is told.

@@ -19,6 +19,9 @@ const MAXIMUM: i64 = 253_402_207_200;
 pub struct NoTime;
 
 impl Time {
+    /// The latest that can be written.
+    pub const LATEST: Time = Time(MAXIMUM);
+
     /// From seconds since the epoch; what RFC 3339 cannot write is cut to the nearest it can.
     pub fn from_unix(seconds: i64) -> Time {
         Time(seconds.clamp(MINIMUM, MAXIMUM))

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inferred, Intent, Reason, Record, Statistics, Time};
+use super::{Alerts, Inferred, Intent, Reason, Record, Statistics, Time};
 
-/// Kuberhealthy's two kinds of check result.
+/// What tells runs: Kuberhealthy's two kinds of check result, or alerts that are sent here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CheckKind {
     /// Kuberhealthy v2: `comcast.github.io/v1` KuberhealthyState.
     KuberhealthyState,
     /// Kuberhealthy v3: `kuberhealthy.github.io/v2` HealthCheck.
     HealthCheck,
+    /// Alerts that a policy is triggered by. Namespace and name are the policy's, and its object is the check's: what was
+    /// received stands in its status.
+    Alert,
 }
 
 /// One check.
@@ -73,6 +76,8 @@ pub enum Body {
     V2(V2),
     /// `status` of a HealthCheck.
     V3(V3),
+    /// `status.alerts` of a policy.
+    Alerts(Alerts),
 }
 
 /// `spec` of a KuberhealthyState.

@@ -17,6 +17,7 @@
     reason = "KubeSchema copies each struct, with its `pub`, into a function"
 )]
 
+mod alerts;
 mod common;
 mod learned;
 mod persist;
@@ -28,6 +29,7 @@ pub mod remediation;
 mod view;
 mod yaml;
 
+pub use alerts::{AlertTrigger, ReceivedAlert, alert_snapshot, received, write_received};
 pub use common::*;
 pub use persist::{state_view, upstreams_view, write_state};
 pub use policy::*;

@@ -33,6 +33,8 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         before_last,
         upstreams,
         learned,
+        // Not the controller's to write: who receives alerts does.
+        alerts: _,
     } = status;
     PolicyState {
         check: check.map(read_check).unwrap_or_default(),

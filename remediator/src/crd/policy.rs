@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alerts::AlertTrigger;
 use super::common::{
     CheckReference, LABEL, NAME, RestartPods, Rollback, RolloutRestart, Scale, level, mode,
     strategy, target_kind,
@@ -42,7 +43,7 @@ use crate::core::{Level, Mode, Strategy, TargetKind};
         .message("a StatefulSet is acted on only with safety.allowStateful: true"),
     validation = Rule::new("!has(self.safety) || !has(self.safety.minReplicas) || !has(self.steps) || self.steps.all(s, !has(s.scale) || (has(s.scale.replicas) ? s.scale.replicas >= self.safety.minReplicas : !has(s.scale.maxReplicas) || s.scale.maxReplicas >= self.safety.minReplicas))")
         .message("scale.replicas and scale.maxReplicas must not be below safety.minReplicas (2 if unset): raise them, or lower minReplicas"),
-    validation = Rule::new("!has(self.dependsOn) || !self.dependsOn.exists(d, d.__namespace__ == self.trigger.check.__namespace__ && d.name == self.trigger.check.name)")
+    validation = Rule::new("!has(self.dependsOn) || !has(self.trigger.check) || !self.dependsOn.exists(d, d.__namespace__ == self.trigger.check.__namespace__ && d.name == self.trigger.check.name)")
         .message("dependsOn names the check of the trigger itself: list only checks of what the target needs"),
 )]
 pub struct RemediationPolicySpec {
@@ -51,7 +52,7 @@ pub struct RemediationPolicySpec {
     #[serde(default)]
     #[schemars(schema_with = "mode")]
     pub mode: Mode,
-    /// When to act: which check, and how often it has to fail.
+    /// When to act: which check or which alerts, and how often it has to fail.
     pub trigger: Trigger,
     /// What to act on: a workload of the policy's own namespace.
     pub target: Target,
@@ -145,13 +146,21 @@ fn history_limit() -> i32 {
 /// When a policy acts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.check) != has(self.alert)")
+        .message("a trigger is exactly one of check and alert: make a policy of each"),
+    validation = Rule::new("!has(self.alert) || !has(self.successThreshold) || self.successThreshold == 1")
+        .message("that an alert is resolved is told once: leave successThreshold out"),
+)]
 pub struct Trigger {
-    /// The check whose failures count. It may be in another namespace; it is only read.
-    pub check: CheckReference,
-    /// How many runs in a row have to fail, 1 to 100. Runs closer together than half the check's interval count once.
-    #[serde(default = "failure_threshold")]
+    /// The check whose failures count. It may be in another namespace; it is only read. Either this or alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckReference>,
+    /// How many runs in a row have to fail, 1 to 100. Unset: 3 for a check, 1 for alerts, whose rules wait by
+    /// themselves. Runs closer together than half the check's interval count once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
-    pub failure_threshold: i32,
+    pub failure_threshold: Option<i32>,
     /// For how many seconds the check has to have been failing as well, 0 to 86400.
     #[serde(default)]
     #[schemars(range(min = 0, max = 86_400))]
@@ -170,10 +179,10 @@ pub struct Trigger {
     /// not have been able to start. Failures of Kuberhealthy's own never count.
     #[serde(default)]
     pub count_timeouts: bool,
-}
-
-fn failure_threshold() -> i32 {
-    3
+    /// The alerts that count, as Alertmanager or Grafana sends them to the remediator's webhook. Each delivery that tells
+    /// of one that fires is a failing run; once all are resolved that is a passing one. Either this or check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertTrigger>,
 }
 
 fn success_threshold() -> i32 {
@@ -216,7 +225,7 @@ pub struct Step {
     pub rollback: Option<Rollback>,
     /// How many seconds after its rollout the action has to have made the check pass, 1 to 86400; then the next step
     /// is taken. Only runs that began after the rollout count. Unset: time enough for successThreshold runs, from the
-    /// check's own interval and time-out, and a minute more.
+    /// check's own interval and time-out, and a minute more; 900 for alerts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86_400))]
     pub verify_seconds: Option<i32>,

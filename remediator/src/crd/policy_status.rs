@@ -7,6 +7,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alerts::ReceivedAlert;
 use super::common::{Condition, LABEL, NAME, check_kind, time};
 use crate::core::{CheckKind, Time};
 
@@ -85,6 +86,11 @@ pub struct RemediationPolicyStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub learned: Vec<KnownFailure>,
+    /// The alerts received for a policy that they trigger: of each the newest episode, at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["fingerprint".to_owned()]))]
+    pub alerts: Vec<ReceivedAlert>,
 }
 
 /// A check that the errors of the open incident lead to.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::alerts::alert_match;
 use super::common::{Action, CheckReference, RestartPods, Scale};
 use super::policy::{AutoscalerMode, Day, Notify, RemediationPolicy, RolloutMode, Step, Window};
 use crate::core::reason::bounded;
@@ -101,7 +102,29 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
         name: policy.name_any().into(),
     };
     let trigger = &spec.trigger;
-    let (source, check) = reference("spec.trigger.check", &trigger.check)?;
+    let (source, check, alert) = match (&trigger.check, &trigger.alert) {
+        (Some(check), None) => {
+            let (source, check) = reference("spec.trigger.check", check)?;
+            (source, check, None)
+        }
+        (None, Some(alert)) => {
+            let wanted = alert_match("spec.trigger.alert", alert)?;
+            (Some(CheckKind::Alert), own.clone(), Some(wanted))
+        }
+        _ => {
+            return Err(invalid(
+                "spec.trigger",
+                "expected exactly one of check and alert",
+            ));
+        }
+    };
+    let success_threshold = within(
+        "spec.trigger.successThreshold",
+        trigger.success_threshold,
+        1,
+        if alert.is_some() { 1 } else { 100 },
+    )?;
+    let defaults = if alert.is_some() { ALERT } else { CHECK };
     at_most("spec.trigger.matchErrors", &trigger.match_errors, 16)?;
     for (index, pattern) in trigger.match_errors.iter().enumerate() {
         text(format!("spec.trigger.matchErrors[{index}]"), pattern, 256)?;
@@ -112,7 +135,7 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
     at_most("spec.steps", &spec.steps, 5)?;
     let steps = spec.steps.iter().enumerate();
     let steps = steps
-        .map(|(index, wanted)| step(&format!("spec.steps[{index}]"), wanted))
+        .map(|(index, wanted)| step(&format!("spec.steps[{index}]"), wanted, defaults))
         .collect::<Result<Vec<_>, _>>()?;
     let retry = core::Retry {
         max_retry: within("spec.retry.maxRetry", spec.retry.max_retry, 0, 10)?,
@@ -142,7 +165,7 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
         .map(|(index, wanted)| {
             let field = format!("spec.dependsOn[{index}]");
             let upstream = reference(&field, wanted)?;
-            if upstream.1 == check {
+            if alert.is_none() && upstream.1 == check {
                 return Err(invalid(field, "it is the check of the trigger itself"));
             }
             Ok(upstream)
@@ -166,7 +189,7 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
         check,
         failure_threshold: within(
             "spec.trigger.failureThreshold",
-            trigger.failure_threshold,
+            trigger.failure_threshold.unwrap_or(defaults.threshold),
             1,
             100,
         )?,
@@ -176,12 +199,7 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
             0,
             86_400,
         )?,
-        success_threshold: within(
-            "spec.trigger.successThreshold",
-            trigger.success_threshold,
-            1,
-            100,
-        )?,
+        success_threshold,
         match_errors,
         count_timeouts: trigger.count_timeouts,
         target: (spec.target.kind, Arc::from(spec.target.name.as_str())),
@@ -204,6 +222,7 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
         infer_dependencies: spec.infer_dependencies,
         strategy: spec.strategy,
         notify: spec.notify.as_ref().map(notify).transpose()?,
+        alert,
     })
 }
 
@@ -219,12 +238,37 @@ fn notify(wanted: &Notify) -> Result<core::Notify, Invalid> {
     })
 }
 
+/// What is taken where a policy says nothing.
+#[derive(Clone, Copy)]
+struct Defaults {
+    threshold: i32,
+    verify_seconds: Option<u32>,
+}
+
+const CHECK: Defaults = Defaults {
+    threshold: 3,
+    verify_seconds: None,
+};
+
+/// An alert's own rule waits before it fires. That it is resolved comes late: after the rule's next evaluations, and
+/// with the next delivery of its group, which Alertmanager makes every five minutes.
+const ALERT: Defaults = Defaults {
+    threshold: 1,
+    verify_seconds: Some(900),
+};
+
 fn reference(
     field: &str,
     wanted: &CheckReference,
 ) -> Result<(Option<CheckKind>, ObjectKey), Invalid> {
     name(format!("{field}.namespace"), &wanted.namespace, 63, false)?;
     name(format!("{field}.name"), &wanted.name, 253, true)?;
+    if wanted.kind == Some(CheckKind::Alert) {
+        return Err(invalid(
+            format!("{field}.kind"),
+            "expected KuberhealthyState or HealthCheck",
+        ));
+    }
     let key = ObjectKey {
         namespace: Arc::from(wanted.namespace.as_str()),
         name: Arc::from(wanted.name.as_str()),
@@ -232,7 +276,7 @@ fn reference(
     Ok((wanted.kind, key))
 }
 
-fn step(field: &str, wanted: &Step) -> Result<core::Step, Invalid> {
+fn step(field: &str, wanted: &Step, defaults: Defaults) -> Result<core::Step, Invalid> {
     let Step {
         restart_pods,
         rollout_restart,
@@ -251,7 +295,7 @@ fn step(field: &str, wanted: &Step) -> Result<core::Step, Invalid> {
         .transpose()?;
     Ok(core::Step {
         action: action(field, &wanted)?,
-        verify_seconds,
+        verify_seconds: verify_seconds.or(defaults.verify_seconds),
     })
 }
 

@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::controller::{Tally, WorkloadHealth};
 use crate::core::guards::Guard;
 use crate::core::{ActionName, Mode, Phase, Reason};
 use crate::notify;
@@ -71,6 +72,20 @@ struct Told {
     receiver: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AlertOutcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HealthAnswer {
+    answer: &'static str,
+}
+
+/// What becomes of alerts, and the answers to who asks for a workload's health.
+const ALERT_OUTCOMES: [&str; 5] = ["taken", "known", "unmatched", "truncated", "malformed"];
+const HEALTH_ANSWERS: [&str; 4] = ["healthy", "unhealthy", "held", "unknown"];
+
 /// The code of a request that was not answered.
 const NO_ANSWER: &str = "none";
 
@@ -89,6 +104,9 @@ pub struct Metrics {
     leader: Gauge<i64>,
     notifications: Family<Notified, Counter>,
     queued: Family<Told, Gauge>,
+    alerts: Family<AlertOutcome, Counter>,
+    webhook: Family<Answered, Counter>,
+    workload_health: Family<HealthAnswer, Counter>,
 }
 
 /// Shows counters of what may happen from the start: a rate does not see the first time if there was no series before.
@@ -148,6 +166,9 @@ impl Metrics {
         let leader = Gauge::<i64>::default();
         let notifications: Family<Notified, Counter> = Family::default();
         let queued: Family<Told, Gauge> = Family::default();
+        let alerts: Family<AlertOutcome, Counter> = Family::default();
+        let webhook: Family<Answered, Counter> = Family::default();
+        let workload_health: Family<HealthAnswer, Counter> = Family::default();
 
         let mut registry = Registry::with_prefix(reference::PREFIX);
         add(&mut registry, reference::REMEDIATIONS, &remediations);
@@ -158,6 +179,18 @@ impl Metrics {
         add(&mut registry, reference::LEADER, &leader);
         add(&mut registry, reference::NOTIFICATIONS, &notifications);
         add(&mut registry, reference::NOTIFICATIONS_QUEUED, &queued);
+        add(&mut registry, reference::ALERTS, &alerts);
+        add(&mut registry, reference::WEBHOOK, &webhook);
+        add(&mut registry, reference::WORKLOAD_HEALTH, &workload_health);
+        for outcome in ALERT_OUTCOMES {
+            drop(alerts.get_or_create(&AlertOutcome { outcome }));
+        }
+        for answer in HEALTH_ANSWERS {
+            drop(workload_health.get_or_create(&HealthAnswer { answer }));
+        }
+        for code in ["200", "400", "401", "413", "503"].map(str::to_owned) {
+            drop(webhook.get_or_create(&Answered { code }));
+        }
         registry.register_collector(Box::new(states.clone()));
         show_all(&remediations, &durations, &blocked);
         let code = NO_ANSWER.to_owned();
@@ -173,6 +206,9 @@ impl Metrics {
             leader,
             notifications,
             queued,
+            alerts,
+            webhook,
+            workload_health,
         }
     }
 
@@ -240,6 +276,42 @@ impl Metrics {
         let receiver = receiver.to_owned();
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.queued.get_or_create(&Told { receiver }).set(count);
+    }
+
+    /// So many alerts were received, with these outcomes.
+    pub fn alerts_received(&self, tally: Tally, malformed: usize) {
+        let Tally {
+            taken,
+            known,
+            truncated,
+            unmatched,
+        } = tally;
+        let counts = [taken, known, unmatched, truncated, malformed];
+        for (outcome, count) in ALERT_OUTCOMES.into_iter().zip(counts) {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.alerts
+                .get_or_create(&AlertOutcome { outcome })
+                .inc_by(count);
+        }
+    }
+
+    /// A delivery of alerts was answered with this HTTP status code.
+    pub fn webhook_answered(&self, code: u16) {
+        let code = code.to_string();
+        self.webhook.get_or_create(&Answered { code }).inc();
+    }
+
+    /// Somebody was told the health of a workload.
+    pub fn health_told(&self, health: &WorkloadHealth) {
+        let answer = match health {
+            WorkloadHealth::Healthy => "healthy",
+            WorkloadHealth::Unhealthy { .. } => "unhealthy",
+            WorkloadHealth::Held(_) => "held",
+            WorkloadHealth::Unknown => "unknown",
+        };
+        self.workload_health
+            .get_or_create(&HealthAnswer { answer })
+            .inc();
     }
 
     /// Whether this replica leads.

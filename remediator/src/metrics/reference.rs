@@ -166,8 +166,27 @@ pub(super) const HELD: MetricDoc = metric(
     "1 for the reason for which the policy is held back; no series if it is not",
 );
 
+pub(super) const ALERTS: MetricDoc = metric(
+    "kuberhealer_alerts_received_total",
+    Kind::Counter,
+    &["outcome"],
+    "Alerts that were sent to the webhook: taken, known (repeated too soon, or late), unmatched (no policy is triggered by it), truncated (too many fire for a policy), malformed",
+);
+pub(super) const WEBHOOK: MetricDoc = metric(
+    "kuberhealer_webhook_requests_total",
+    Kind::Counter,
+    &["code"],
+    "Deliveries to the webhook, by the HTTP status code they were answered with",
+);
+pub(super) const WORKLOAD_HEALTH: MetricDoc = metric(
+    "kuberhealer_workload_health_requests_total",
+    Kind::Counter,
+    &["answer"],
+    "Questions for the health of a workload, by answer: healthy, unhealthy, held (unhealthy, but nothing is to be done now), unknown",
+);
+
 /// All metrics, in the order in which they are best read.
-pub const METRICS: [MetricDoc; 17] = [
+pub const METRICS: [MetricDoc; 20] = [
     REMEDIATIONS,
     DURATION,
     BLOCKED,
@@ -184,5 +203,8 @@ pub const METRICS: [MetricDoc; 17] = [
     LISTED,
     WATCH_ERRORS,
     REQUEST_ERRORS,
+    ALERTS,
+    WEBHOOK,
+    WORKLOAD_HEALTH,
     BUILD,
 ];

@@ -35,6 +35,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::clock;
 use crate::explain::{chain, explain};
 use crate::fence::{Fence, Keeper, LostLease};
+use crate::hooks::{Credentials, Hooks, NoCredential};
 use crate::lease::{Lease, Timings};
 use crate::metrics::Metrics;
 use crate::notify::{Config, ConfigError, Notify};
@@ -64,10 +65,19 @@ enum Failed {
         address: SocketAddr,
         source: io::Error,
     },
+    #[error(
+        "cannot listen on {address}: {source}; another address can be given with --webhook-listen"
+    )]
+    ListenForAlerts {
+        address: SocketAddr,
+        source: io::Error,
+    },
     #[error(transparent)]
     NoCluster(#[from] NoCluster),
     #[error(transparent)]
     Notify(#[from] ConfigError),
+    #[error(transparent)]
+    NoCredential(#[from] NoCredential),
     #[error("the controller has ended: {0}")]
     Ended(String),
 }
@@ -131,6 +141,10 @@ async fn supervise(options: &Options) -> Result<ExitCode, Failed> {
     };
     let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
     let listen = listener.local_addr().map_err(failed)?;
+    let hooks = match options.webhook_listen {
+        Some(address) => Some(hooks(address, options.credentials()).await?),
+        None => None,
+    };
     let connection = connect(options, &gate).await?;
     let (version, server) = (env!("CARGO_PKG_VERSION"), &connection.url);
     tracing::info!(version, %listen, server, "starting");
@@ -145,6 +159,7 @@ async fn supervise(options: &Options) -> Result<ExitCode, Failed> {
     health.set(Stage::Running);
     let identity = identity::unique(options.identity.as_deref());
     let (leadership, fence) = Leadership::seek(options, &connection, &identity, metrics.clone());
+    let (desk, opened) = oneshot::channel();
     // Ended together when dropped.
     let mut parts = JoinSet::new();
     parts.spawn(follow(fence.clone(), metrics.clone()));
@@ -155,7 +170,16 @@ async fn supervise(options: &Options) -> Result<ExitCode, Failed> {
         identity,
         metrics.clone(),
         notify,
+        desk,
     ));
+    if let Some(hooks) = hooks {
+        tokio::spawn(async move {
+            // It is not handed over if the controller has ended.
+            if let Ok(desk) = opened.await {
+                hooks.serve(desk, metrics).await;
+            }
+        });
+    }
     tokio::select! {
         ended = parts.join_next() => Err(Failed::Ended(match ended {
             Some(Ok(Err(lost))) => lost.to_string(),
@@ -167,6 +191,16 @@ async fn supervise(options: &Options) -> Result<ExitCode, Failed> {
             Ok(stop(signal, &mut signals, options, &gate, parts, leadership).await)
         }
     }
+}
+
+/// Takes the address, and looks whether anybody could send alerts.
+async fn hooks(address: SocketAddr, credentials: Credentials) -> Result<Hooks, Failed> {
+    credentials.check().await?;
+    let failed = |source| Failed::ListenForAlerts { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listen = listener.local_addr().map_err(failed)?;
+    tracing::info!(%listen, "alerts are taken in");
+    Ok(Hooks::new(listener, credentials))
 }
 
 /// Ends everything in order.

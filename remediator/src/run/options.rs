@@ -10,10 +10,12 @@ use clap::Args;
 use super::identity::LONGEST;
 use super::logging::{LogFormat, LogLevel};
 use crate::core::Limits;
+use crate::hooks::Credentials;
 
 const CLUSTER: &str = "Cluster";
 const LEADERSHIP: &str = "Leadership";
 const LIMITS: &str = "Limits of the whole remediator";
+const WEBHOOK: &str = "Alerts in";
 const SERVING: &str = "Metrics, health, logs, shutdown";
 
 /// A day, in seconds: longer than anything here should last.
@@ -99,6 +101,25 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address, default_value = "0.0.0.0:8080", help_heading = SERVING)]
     pub listen: SocketAddr,
 
+    /// Where alerts are taken in and the health of workloads is told; without it neither is
+    ///
+    /// POST /hooks/alerts takes what Alertmanager and Grafana send to a webhook, from who knows the token or the password.
+    /// GET /workloads/NAMESPACE/KIND/NAME/health answers anybody.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address, help_heading = WEBHOOK)]
+    pub webhook_listen: Option<SocketAddr>,
+
+    /// A file with the token that senders of alerts give: Authorization: Bearer TOKEN
+    ///
+    /// It is read again for each delivery.
+    #[arg(long, value_name = "FILE", help_heading = WEBHOOK)]
+    pub webhook_token_file: Option<PathBuf>,
+
+    /// A file with USER:PASSWORD, which senders of alerts give by basic authentication
+    ///
+    /// It is read again for each delivery. With a token file too either will do.
+    #[arg(long, value_name = "FILE", help_heading = WEBHOOK)]
+    pub webhook_basic_file: Option<PathBuf>,
+
     /// How log lines are written, to standard error: text for people, json for machines
     #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = LogFormat::Text, help_heading = SERVING)]
     pub log_format: LogFormat,
@@ -135,6 +156,14 @@ impl Options {
             storm_minimum: self.storm_minimum,
             storm_cooldown: self.storm_cooldown_seconds,
             paused: self.pause,
+        }
+    }
+
+    /// Where the credentials of who sends alerts are.
+    pub(super) fn credentials(&self) -> Credentials {
+        Credentials {
+            token: self.webhook_token_file.clone(),
+            basic: self.webhook_basic_file.clone(),
         }
     }
 

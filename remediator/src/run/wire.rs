@@ -2,14 +2,16 @@
 
 use kube::Client;
 
+use tokio::sync::oneshot;
+
 use super::options::Options;
 use crate::actions::Cluster;
-use crate::controller::{self, Settings};
+use crate::controller::{self, Desk, Settings};
 use crate::fence::{Fence, LostLease};
 use crate::metrics::Metrics;
 use crate::notify::Notify;
 
-/// Runs the controller, for ever.
+/// Runs the controller, for ever. Its desk is handed to `desk`.
 pub(super) async fn controller(
     client: Client,
     fence: Fence,
@@ -17,6 +19,7 @@ pub(super) async fn controller(
     identity: String,
     metrics: Metrics,
     notify: Notify,
+    desk: oneshot::Sender<Desk>,
 ) -> Result<(), LostLease> {
     let workloads = Cluster::new(client.clone());
     let settings = Settings {
@@ -27,5 +30,7 @@ pub(super) async fn controller(
         metrics,
         notify,
     };
-    controller::run(client, workloads, fence, settings).await
+    // Nobody may want it.
+    let open = |opened| drop(desk.send(opened));
+    controller::run_with(client, workloads, fence, settings, open).await
 }

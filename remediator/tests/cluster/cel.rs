@@ -49,6 +49,8 @@ const DAEMON_SET: &str = "a DaemonSet cannot be scaled";
 const STATEFUL_SET: &str = "a StatefulSet is acted on only with";
 const MINIMUM: &str = "must not be below safety.minReplicas";
 const ITSELF: &str = "dependsOn names the check of the trigger itself";
+const TRIGGER: &str = "a trigger is exactly one of check and alert";
+const RESOLVED_ONCE: &str = "that an alert is resolved is told once";
 const WINDOW: &str = "a window must not end when it starts";
 
 /// Changes to a policy, and the rules that refuse them; none: accepted.
@@ -56,6 +58,7 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
     let daemon_set = json!({"kind": "DaemonSet", "name": "web"});
     let stateful_set = json!({"kind": "StatefulSet", "name": "web"});
     let check = json!({"namespace": "kuberhealthy", "name": "web-http"});
+    let alert = json!({"matchLabels": {"alertname": "CheckoutErrors"}});
     vec![
         (json!({}), &[]),
         (json!({"steps": []}), &[]),
@@ -133,6 +136,24 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
         (
             json!({"windows": [{"start": "06:00", "end": "06:00"}]}),
             &[WINDOW],
+        ),
+        (json!({"trigger": {"alert": alert}}), &[]),
+        (
+            json!({"trigger": {"alert": alert, "failureThreshold": 5, "successThreshold": 1}}),
+            &[],
+        ),
+        (
+            json!({"trigger": {"alert": alert}, "dependsOn": [check]}),
+            &[],
+        ),
+        (json!({"trigger": {}}), &[TRIGGER]),
+        (
+            json!({"trigger": {"check": check, "alert": alert}}),
+            &[TRIGGER],
+        ),
+        (
+            json!({"trigger": {"alert": alert, "successThreshold": 2}}),
+            &[RESOLVED_ONCE],
         ),
     ]
 }
@@ -249,7 +270,7 @@ fn rules_compile_and_are_cheap() {
         assert!(!compiled.has_errors());
         analyse(&compiled, &mut seen);
     }
-    assert_eq!(seen, 13);
+    assert_eq!(seen, 15);
 }
 
 fn remediation() -> Value {

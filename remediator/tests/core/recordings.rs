@@ -54,6 +54,7 @@ fn recording(name: &str) -> Vec<(Time, Snapshot)> {
         let times = match &snapshot.body {
             Body::V2(body) => vec![body.last_run],
             Body::V3(body) => vec![body.last_run, body.last_ok, body.last_failure],
+            Body::Alerts(_) => Vec::new(),
         };
         now = times.into_iter().flatten().fold(now, Time::max);
         writes.push((now, snapshot));

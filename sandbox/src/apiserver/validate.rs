@@ -67,6 +67,20 @@ fn check_object(schema: &Value, value: &Value, at: &str, causes: &mut Vec<Cause>
             causes.push(Cause::required(below(name), ""));
         }
     }
+    let count = fields.len() as u64;
+    let least = schema["minProperties"].as_u64();
+    if let Some(least) = least.filter(|least| count < *least) {
+        let why = format!("{at} in body should have at least {least} properties");
+        causes.push(Cause::invalid(at, &Value::from(count), &why));
+    }
+    let most = schema["maxProperties"].as_u64();
+    if let Some(most) = most.filter(|most| count > *most) {
+        causes.push(Cause {
+            reason: "FieldValueTooMany",
+            field: at.to_owned(),
+            message: format!("Too many: {count}: must have at most {most} items"),
+        });
+    }
     for (name, value) in fields {
         if at.is_empty() && name == "metadata" {
             continue;
@@ -217,7 +231,7 @@ mod tests {
                 "port": {"x-kubernetes-int-or-string": true},
                 "at": {"type": "string", "format": "date-time", "nullable": true},
                 "list": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "boolean"}},
-                "map": {"type": "object", "additionalProperties": {"type": "string"}},
+                "map": {"type": "object", "minProperties": 1, "maxProperties": 2, "additionalProperties": {"type": "string"}},
             },
         }}});
         for (spec, expected) in [
@@ -289,6 +303,14 @@ mod tests {
             (
                 json!({"name": "ok", "list": [true, true, true]}),
                 "spec.list: Too many: 3: must have at most 2 items",
+            ),
+            (
+                json!({"name": "ok", "map": {}}),
+                "spec.map: Invalid value: 0: spec.map in body should have at least 1 properties",
+            ),
+            (
+                json!({"name": "ok", "map": {"a": "", "b": "", "c": ""}}),
+                "spec.map: Too many: 3: must have at most 2 items",
             ),
             (
                 json!({"name": "ok", "map": {"k": 1}}),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::core::{
     CheckKey, CheckKind, CheckState, CheckStatus, ObjectKey, Observation, Run, Snapshot, Time,
-    Timing, Verdict, check_status, observe, resume,
+    Timing, Verdict, observe, reliance, resume,
 };
 
 /// Runs kept of each check.
@@ -84,7 +84,7 @@ impl Check {
     }
 
     pub(in crate::controller) fn status(&self, now: Time) -> CheckStatus {
-        check_status(&self.state, self.snapshot.timing, now)
+        reliance(&self.snapshot, &self.state, now)
     }
 }
 

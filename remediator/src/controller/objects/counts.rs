@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Check, Objects};
-use crate::core::{CheckKey, CheckStatus, ObjectKey, Time};
+use crate::core::{CheckKey, CheckKind, CheckStatus, ObjectKey, Time};
 
 /// Checks become stale one by one and all at once only when Kuberhealthy is down: counted again after so many seconds.
 const STALE: i64 = 5;
@@ -64,7 +64,10 @@ impl Objects {
         let (mut mapped, mut stale) = (0_u32, 0_u32);
         for (check, policies) in self.policies.triggers() {
             for key in self.triggers_of(check, policies) {
-                let is_stale = |check: &Check| check.status(now) == CheckStatus::Stale;
+                // That is asked to know whether Kuberhealthy works.
+                let is_stale = |check: &Check| {
+                    key.kind != CheckKind::Alert && check.status(now) == CheckStatus::Stale
+                };
                 mapped = mapped.saturating_add(1);
                 stale = stale.saturating_add(self.checks.read(&key).is_some_and(is_stale).into());
             }

@@ -20,7 +20,7 @@ use crate::core::{
     CheckKey, CheckKind, CheckState, Inferred, ObjectKey, PolicySpec, Record, Snapshot, Time,
     parse_snapshot,
 };
-use crate::crd::state_view;
+use crate::crd::{alert_snapshot, state_view};
 
 use counts::Counted;
 
@@ -117,10 +117,11 @@ impl Objects {
     ) -> Result<bool, String> {
         match kind {
             Kind::Policy => match read::policy(&value) {
-                Ok(object) => Ok(self.put_policy(key, Arc::new(Policy::new(object)))),
+                Ok(object) => Ok(self.put_policy(key, Arc::new(Policy::new(object)), now)),
                 Err(why) => {
                     let renamed = self.policies.put_malformed(key, &value, &why);
                     self.renamed(renamed.unwrap_or_default());
+                    self.forget_alerts(key);
                     Err(why)
                 }
             },
@@ -170,11 +171,22 @@ impl Objects {
     }
 
     /// Takes a policy that was read or written. Whether anything is new.
-    pub(super) fn put_policy(&mut self, key: &ObjectKey, policy: Arc<Policy>) -> bool {
-        let renamed = self.policies.put(key, policy);
-        let new = renamed.is_some();
-        self.renamed(renamed.unwrap_or_default());
-        new
+    pub(super) fn put_policy(&mut self, key: &ObjectKey, policy: Arc<Policy>, now: Time) -> bool {
+        let Some(renamed) = self.policies.put(key, policy.clone()) else {
+            return false;
+        };
+        self.renamed(renamed);
+        // What was received of alerts comes with the policy.
+        match alert_snapshot(&policy.object) {
+            Some(snapshot) => self.put_check(snapshot, now),
+            None => self.forget_alerts(key),
+        }
+        true
+    }
+
+    fn forget_alerts(&mut self, policy: &ObjectKey) {
+        let gone = self.checks.remove(&check_key(CheckKind::Alert, policy));
+        self.existence(gone);
     }
 
     /// Takes a record that was read or written. Whether anything is new.
@@ -199,6 +211,7 @@ impl Objects {
             Kind::Policy => {
                 let renamed = self.policies.remove(key);
                 self.renamed(renamed.unwrap_or_default());
+                self.forget_alerts(key);
             }
             Kind::Record => self.records.remove(key),
             Kind::Check(line) => {

@@ -99,6 +99,8 @@ pub(in crate::controller) struct Policies {
     named: HashMap<(Role, ObjectKey), BTreeSet<ObjectKey>>,
     targets: BTreeMap<Target, BTreeSet<(Age, ObjectKey)>>,
     inferring: BTreeSet<ObjectKey>,
+    /// Policies that alerts trigger, by the first of the labels asked for.
+    alerts: HashMap<(String, String), BTreeSet<ObjectKey>>,
 }
 
 /// What a change of policies means for the rest.
@@ -192,6 +194,23 @@ impl Policies {
             .map(|(_, kind, name)| (*kind, name.clone()))
     }
 
+    /// Policies that an alert with these labels triggers.
+    pub(in crate::controller) fn alerted(
+        &self,
+        labels: &BTreeMap<String, String>,
+    ) -> impl Iterator<Item = &ObjectKey> {
+        let each = labels.iter();
+        let some = each.filter_map(|(name, value)| self.alerts.get(&(name.clone(), value.clone())));
+        some.flatten().filter(|key| {
+            let spec = self
+                .all
+                .get(key)
+                .and_then(|policy| policy.spec.as_ref().ok());
+            let wanted = spec.and_then(|spec| spec.alert.as_ref());
+            wanted.is_some_and(|wanted| wanted.matches(labels))
+        })
+    }
+
     /// Policies with this target.
     pub(in crate::controller) fn with_target(
         &self,
@@ -275,6 +294,7 @@ impl Policies {
             }
         }
         self.index_target(key, old, new);
+        self.index_alerts(key, old, new);
         let source = |policy: Option<&Policy>| Some(policy?.spec.as_ref().ok()?.source);
         let depends = |policy: Option<&Policy>| {
             let spec = policy.and_then(|policy| policy.spec.as_ref().ok());
@@ -298,6 +318,29 @@ impl Policies {
             named: was != is || source(old) != source(new),
             edges: depends(old) != depends(new),
             inferred: led != leads || trigger(old) != trigger(new),
+        }
+    }
+
+    fn index_alerts(&mut self, key: &ObjectKey, old: Option<&Policy>, new: Option<&Policy>) {
+        let first = |policy: &Policy| {
+            let spec = policy.spec.as_ref().ok()?;
+            let (name, value) = spec.alert.as_ref()?.labels.first_key_value()?;
+            Some((name.clone(), value.clone()))
+        };
+        let (was, is) = (old.and_then(first), new.and_then(first));
+        if was == is {
+            return;
+        }
+        if let Some(label) = was
+            && let Some(policies) = self.alerts.get_mut(&label)
+        {
+            policies.remove(key);
+            if policies.is_empty() {
+                self.alerts.remove(&label);
+            }
+        }
+        if let Some(label) = is {
+            self.alerts.entry(label).or_default().insert(key.clone());
         }
     }
 

@@ -89,6 +89,8 @@ pub struct Standing<'a> {
     pub check: CheckStatus,
     /// Whether the policy is gone.
     pub policy_deleted: bool,
+    /// Whether what was told holds until something else is: an alert fires until it is resolved, and is then resolved.
+    pub lasting: bool,
 }
 
 /// What a record needs next.

@@ -134,6 +134,7 @@ fn standing(runs: &[Run]) -> Standing<'_> {
         runs,
         check: CheckStatus::Settled,
         policy_deleted: false,
+        lasting: false,
     }
 }
 
@@ -795,6 +796,99 @@ fn a_timed_out_run_is_a_failure_where_the_policy_counts_it_as_one() {
         }
         let found = (record.status.phase, record.status.fresh.failures);
         assert_eq!(found, expected, "{counts}");
+    }
+}
+
+/// What an alert told holds until it tells something else.
+#[test]
+fn an_alert_is_judged_by_its_end_or_at_the_deadline() {
+    let failed = Verdict::Failed(Class::Reported);
+    let (before, at, after) = (Time::from_unix(t0().unix() - 10), t0(), t0().plus(1));
+    let repeated: Vec<Run> = (1..9)
+        .map(|number| run(&number.to_string(), Some(after), failed))
+        .collect();
+    let ended = |started: Time| {
+        vec![
+            run("0", Some(before), failed),
+            run("1", Some(started), Verdict::Passed),
+        ]
+    };
+    let settled_check = CheckStatus::Settled;
+    for (runs, check, seconds, phase, reason) in [
+        (
+            repeated.clone(),
+            settled_check,
+            299,
+            Phase::Verifying,
+            Reason::Verifying,
+        ),
+        (
+            repeated,
+            settled_check,
+            300,
+            Phase::Failed,
+            Reason::VerificationTimeout,
+        ),
+        (
+            ended(after),
+            settled_check,
+            2,
+            Phase::Succeeded,
+            Reason::Verified,
+        ),
+        // Resolved while the target was still settling: nothing more will be told of it.
+        (
+            ended(at),
+            settled_check,
+            299,
+            Phase::Verifying,
+            Reason::Verifying,
+        ),
+        (
+            ended(at),
+            settled_check,
+            300,
+            Phase::Succeeded,
+            Reason::Verified,
+        ),
+        // Resolved before anything was done.
+        (
+            ended(before),
+            settled_check,
+            300,
+            Phase::Inconclusive,
+            Reason::NoFreshRun,
+        ),
+        (
+            ended(before),
+            CheckStatus::Stale,
+            300,
+            Phase::Inconclusive,
+            Reason::Stale,
+        ),
+        (
+            Vec::new(),
+            settled_check,
+            300,
+            Phase::Inconclusive,
+            Reason::NoFreshRun,
+        ),
+    ] {
+        let mut record = record(Action::RolloutRestart);
+        record.status = settled(t0(), &record.intent, &record.status, "");
+        let live = Live::Target(Box::new(facts()));
+        let standing = Standing {
+            check,
+            lasting: true,
+            ..standing(&runs)
+        };
+        for _ in 0..3 {
+            if let Next::Status(status) = next(t0().plus(seconds), &record, &live, &standing) {
+                record.status = status;
+            }
+        }
+        let found = (record.status.phase, record.status.reason);
+        assert_eq!(found, (phase, reason), "{runs:?} {check:?} {seconds}");
     }
 }
 

@@ -20,11 +20,16 @@ pub(super) fn verify(now: Time, record: &Record, standing: &Standing<'_>) -> Nex
     if status.fresh.passes >= verify.success_threshold.max(1) {
         return over(Phase::Succeeded, Reason::Verified);
     }
-    if status.fresh.failures >= verify.failure_threshold.max(1) {
+    // That an alert still fires may have been found out before: only the deadline tells.
+    if !standing.lasting && status.fresh.failures >= verify.failure_threshold.max(1) {
         return over(Phase::Failed, Reason::VerificationFailed);
     }
     if standing.check == CheckStatus::Gone {
         return over(Phase::Inconclusive, Reason::CheckNotFound);
+    }
+    if now >= deadline && standing.lasting {
+        let (phase, reason) = lasting(record, standing);
+        return over(phase, reason);
     }
     if now >= deadline {
         return match status.fresh.failures {
@@ -38,6 +43,24 @@ pub(super) fn verify(now: Time, record: &Record, standing: &Standing<'_>) -> Nex
     Next::Wait {
         until: deadline,
         reason: Reason::Verifying,
+    }
+}
+
+/// What holds at the deadline of what holds until something else is told. What was resolved before the target had
+/// settled, but after it was written to, was resolved by that: it would have been told by now if it were not.
+fn lasting(record: &Record, standing: &Standing<'_>) -> (Phase, Reason) {
+    if standing.check == CheckStatus::Stale {
+        return (Phase::Inconclusive, Reason::Stale);
+    }
+    let written = record.status.applied.unwrap_or(record.intent.time);
+    match standing.runs.last() {
+        Some(run) if run.verdict == Verdict::Passed && run.started >= Some(written) => {
+            (Phase::Succeeded, Reason::Verified)
+        }
+        Some(run) if matches!(run.verdict, Verdict::Failed(_)) => {
+            (Phase::Failed, Reason::VerificationTimeout)
+        }
+        _ => (Phase::Inconclusive, Reason::NoFreshRun),
     }
 }
 

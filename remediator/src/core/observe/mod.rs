@@ -4,6 +4,7 @@
 //! it changed, so a little is remembered between two snapshots, in [`CheckState`]. A snapshot that is seen twice, or
 //! again after a restart, tells nothing new.
 
+mod alert;
 mod classify;
 mod parse;
 mod stale;
@@ -11,7 +12,7 @@ mod v2;
 mod v3;
 
 pub use parse::{Malformed, parse_snapshot};
-pub use stale::check_status;
+pub use stale::{check_status, reliance};
 
 use super::{Body, CheckState, Observation, Run, RunId, Seen, Snapshot, Time};
 
@@ -38,7 +39,7 @@ pub fn resume(
 ) -> (CheckState, Vec<Observation>) {
     let known = match &snapshot.body {
         Body::V2(body) => started.filter(|(uuid, _)| *uuid == body.uuid),
-        Body::V3(_) => None,
+        Body::V3(_) | Body::Alerts(_) => None,
     };
     look(prev, snapshot, now, known.map(|(_, time)| *time))
 }
@@ -65,6 +66,7 @@ fn look(
     match &snapshot.body {
         Body::V2(body) => v2::observe(&mut state, body, now, appeared, &mut told),
         Body::V3(body) => v3::observe(&mut state, body, now, &mut told),
+        Body::Alerts(body) => alert::observe(&mut state, body, now, &mut told),
     }
     (state, told)
 }

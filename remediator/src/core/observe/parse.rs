@@ -34,6 +34,13 @@ pub fn parse_snapshot(
         name: required(metadata, "metadata", "name")?.into(),
     };
     let (body, timing) = match kind {
+        // What was received of alerts is read from the policy itself.
+        CheckKind::Alert => {
+            return Err(Malformed {
+                field: "kind".to_owned(),
+                expected: "KuberhealthyState or HealthCheck",
+            });
+        }
         CheckKind::KuberhealthyState => (
             Body::V2(v2(Fields {
                 object: &object["spec"],

@@ -1,6 +1,7 @@
 //! How far a check's result can be relied on.
 
-use super::super::{CheckState, CheckStatus, Time, Timing};
+use super::super::{Body, CheckState, CheckStatus, Snapshot, Time, Timing};
+use super::alert;
 
 /// Seconds granted beyond two intervals and a time-out.
 const SLACK: i64 = 120;
@@ -23,6 +24,14 @@ pub fn check_status(state: &CheckState, timing: Timing, now: Time) -> CheckStatu
         CheckStatus::Running
     } else {
         CheckStatus::Settled
+    }
+}
+
+/// How far what `snapshot` says can be relied on, whatever tells it.
+pub fn reliance(snapshot: &Snapshot, state: &CheckState, now: Time) -> CheckStatus {
+    match &snapshot.body {
+        Body::V2(_) | Body::V3(_) => check_status(state, snapshot.timing, now),
+        Body::Alerts(alerts) => alert::status(state, alerts, now),
     }
 }
 

@@ -8,7 +8,7 @@ use sandbox::api::{Api, ApiError};
 use serde_json::{Value, json};
 
 use super::server::{POLICIES, installed};
-use super::support::{full_policy, schema};
+use super::support::{full_alert_policy, full_policy, schema};
 
 /// Values that break one limit of `schema`, and values that just keep it, instead of `value`.
 fn around(schema: &Value, value: &Value) -> (Vec<Value>, Vec<Value>) {
@@ -47,6 +47,14 @@ fn around(schema: &Value, value: &Value) -> (Vec<Value>, Vec<Value>) {
         broken.push(many(most + 1));
         kept.push(many(most));
     }
+    if let Some(most) = schema["maxProperties"].as_u64() {
+        let many = |count: u64| {
+            let labels = (0..count).map(|number| (format!("label{number}"), json!("value")));
+            Value::Object(labels.collect())
+        };
+        broken.extend([many(0), many(most + 1)]);
+        kept.extend([many(1), many(most)]);
+    }
     let wrong_type = match schema["type"].as_str().unwrap() {
         "string" | "boolean" => json!(1),
         _ => json!("text"),
@@ -66,8 +74,12 @@ fn places<'a>(
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let below = (format!("{pointer}/{name}"), format!("{path}.{name}"));
-                places(&schema["properties"][name], value, below, found, paths);
+                let (schema, path) = match schema["properties"].get(name) {
+                    Some(field) => (field, format!("{path}.{name}")),
+                    None => (&schema["additionalProperties"], format!("{path}{{}}")),
+                };
+                let below = (format!("{pointer}/{name}"), path);
+                places(schema, value, below, found, paths);
             }
         }
         Value::Array(elements) => {
@@ -88,6 +100,13 @@ fn all_paths(schema: &Value, path: String, paths: &mut BTreeSet<String>) {
     }
     if schema["items"].is_object() {
         all_paths(&schema["items"], format!("{path}[]"), paths);
+    }
+    if schema["additionalProperties"].is_object() {
+        all_paths(
+            &schema["additionalProperties"],
+            format!("{path}{{}}"),
+            paths,
+        );
     }
     paths.insert(path);
 }
@@ -110,13 +129,21 @@ async fn view_refuses_what_the_schema_refuses() {
     let schema = schema("remediationpolicies.yaml");
     let spec = &schema["properties"]["spec"];
     let (server, api) = installed().await;
-    let (mut found, mut visited, mut all) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    let full = full_policy();
-    let start = ("/spec".to_owned(), String::new());
-    places(spec, &full["spec"], start, &mut found, &mut visited);
+    let (mut visited, mut all) = (BTreeSet::new(), BTreeSet::new());
+    let mut found = Vec::new();
+    for full in [full_policy(), full_alert_policy()] {
+        let (mut here, start) = (Vec::new(), ("/spec".to_owned(), String::new()));
+        places(spec, &full["spec"], start, &mut here, &mut visited);
+        // Of the second only what the first has not.
+        here.retain(|(pointer, _)| found.iter().all(|(_, known, _)| known != pointer));
+        found.extend(
+            here.into_iter()
+                .map(|(pointer, schema)| (full.clone(), pointer, schema)),
+        );
+    }
     all_paths(spec, String::new(), &mut all);
-    assert_eq!(visited, all, "the full policy has every field");
-    for (pointer, schema) in found {
+    assert_eq!(visited, all, "the full policies have every field");
+    for (full, pointer, schema) in found {
         let (broken, kept) = around(schema, full.pointer(&pointer).unwrap());
         for (values, accepted) in [(broken, false), (kept, true)] {
             for value in values {

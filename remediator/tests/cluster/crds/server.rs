@@ -59,7 +59,7 @@ async fn a_policy_gets_its_defaults_and_loses_what_nobody_knows() {
             "mode": "DryRun",
             "trigger": {
                 "check": {"namespace": "kuberhealthy", "name": "web-http"},
-                "failureThreshold": 3, "failureSeconds": 0, "successThreshold": 1,
+                "failureSeconds": 0, "successThreshold": 1,
                 "matchErrors": [], "countTimeouts": false,
             },
             "target": {"kind": "Deployment", "name": "web"},

@@ -23,7 +23,19 @@ pub(crate) fn schema(file: &str) -> &'static Value {
     &SCHEMAS[file]
 }
 
-/// A policy with every field set.
+/// A policy with every field set, triggered by alerts instead of a check.
+pub(crate) fn full_alert_policy() -> Value {
+    let mut policy = full_policy();
+    let trigger = &mut policy["spec"]["trigger"];
+    trigger.as_object_mut().unwrap().remove("check");
+    trigger["successThreshold"] = json!(1);
+    trigger["alert"] = json!({
+        "matchLabels": {"alertname": "CheckoutErrors", "service": "checkout"}, "staleSeconds": 18_000,
+    });
+    policy
+}
+
+/// A policy with every field set that a check triggers.
 pub(crate) fn full_policy() -> Value {
     json!({
         "apiVersion": "kuberhealer.io/v1alpha1", "kind": "RemediationPolicy",

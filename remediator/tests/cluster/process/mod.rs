@@ -1,6 +1,7 @@
 //! The real binary against the sandbox's API server.
 
 mod command_line;
+mod hooks;
 mod notifications;
 mod notify_test;
 mod permissions;

@@ -238,6 +238,7 @@ impl Protocol {
             runs: if state.passes { &[run] } else { &[] },
             check: CheckStatus::Settled,
             policy_deleted: false,
+            lasting: false,
         };
         let live = Live::Target(Box::new(state.workloads[number].facts.clone()));
         match next(state.now(), &own, &live, &standing) {

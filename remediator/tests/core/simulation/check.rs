@@ -130,6 +130,7 @@ impl Check {
             kind: match self.body {
                 Body::V2(_) => CheckKind::KuberhealthyState,
                 Body::V3(_) => CheckKind::HealthCheck,
+                Body::Alerts(_) => CheckKind::Alert,
             },
             namespace: "kuberhealthy".into(),
             name: self.name.as_str().into(),
@@ -207,6 +208,7 @@ impl Check {
                         body.last_run = Some(now);
                         self.written = Some(now);
                     }
+                    Body::Alerts(_) => {}
                 }
                 let length = match truth {
                     Truth::Timeout => TIMEOUT,
@@ -227,7 +229,7 @@ impl Check {
                 };
                 let after = match self.body {
                     Body::V2(_) => self.end_v2(run),
-                    Body::V3(_) => self.end_v3(run),
+                    Body::V3(_) | Body::Alerts(_) => self.end_v3(run),
                 };
                 if after {
                     self.stage = Stage::After { run, flips };
@@ -320,6 +322,7 @@ impl Check {
 
     fn after(&mut self, run: RealRun, flips: bool) {
         match &mut self.body {
+            Body::Alerts(_) => {}
             Body::V3(body) => body.uuid.clear(),
             Body::V2(body) => {
                 body.last_run = Some(run.finished);

@@ -534,6 +534,7 @@ impl Simulation {
             },
             check: world.check_status,
             policy_deleted: false,
+            lasting: false,
         };
         let mut facts = policy.target.facts.clone();
         if self.blind == Blind::Preconditions {
@@ -727,5 +728,6 @@ fn spec(index: usize) -> PolicySpec {
         infer_dependencies: true,
         strategy: Strategy::Ordered,
         notify: None,
+        alert: None,
     }
 }

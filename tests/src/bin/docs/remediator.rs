@@ -164,12 +164,13 @@ mod tests {
         for path in [
             "mode",
             "trigger.check.name",
+            "trigger.alert.matchLabels",
             "steps[].scale.maxReplicas",
             "windows[].timeZone",
         ] {
             assert!(text.contains(&format!("| `{path}` |")), "{path}");
         }
-        assert!(text.contains("| `trigger.failureThreshold` | `3` | "));
+        assert!(text.contains("| `trigger.successThreshold` | `1` | "));
         assert!(text.contains("| `target.name` | required | "));
         for line in text.lines() {
             assert_eq!(line.matches('|').count(), 4, "{line}");

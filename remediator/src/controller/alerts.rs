@@ -1,0 +1,178 @@
+//! Alerts that were sent here: each is written into the status of the policies it triggers, before its sender is told
+//! that it was taken. That is an observation and no action, so that any replica may write it, and it writes nothing else.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, stream};
+use kube::api::{Api, PostParams};
+
+use super::desk::Desk;
+use super::objects::Policy;
+use super::{Failed, REQUEST};
+use crate::clock;
+use crate::core::ObjectKey;
+use crate::core::alerts::{Delivered, Sent, Taken, receive};
+use crate::crd::{RemediationPolicy, received, write_received};
+
+/// How often a status that somebody else has written meanwhile is read and written again.
+const TRIES: u32 = 6;
+
+/// Policies whose status is written at once.
+const AT_ONCE: usize = 8;
+
+/// What became of the alerts of a delivery; each is counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// They told a policy something new.
+    pub taken: usize,
+    /// What they tell was known to their policies, or something newer was.
+    pub known: usize,
+    /// So many alerts fire for their policies that they were left out.
+    pub truncated: usize,
+    /// No policy is triggered by them.
+    pub unmatched: usize,
+}
+
+/// Why a delivery was not taken as a whole; it is to be sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// It is not known yet which policies there are.
+    #[error("the policies have not been read yet")]
+    NotListed,
+    /// A status was not written.
+    #[error("the status of policy {namespace}/{name} was not written: {why}")]
+    NotWritten {
+        /// The policy's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// What kept it from being written.
+        why: String,
+    },
+}
+
+impl Desk {
+    /// Takes the alerts in.
+    ///
+    /// # Errors
+    /// [`NotTaken`]: not all of them are written down.
+    pub async fn take(&self, sent: &[Sent]) -> Result<Tally, NotTaken> {
+        if !self.shared.policies_known() {
+            return Err(NotTaken::NotListed);
+        }
+        let mut concerned: BTreeMap<ObjectKey, Vec<usize>> = BTreeMap::new();
+        self.shared.objects(|objects| {
+            for (index, alert) in sent.iter().enumerate() {
+                for policy in objects.policies.alerted(&alert.labels) {
+                    concerned.entry(policy.clone()).or_default().push(index);
+                }
+            }
+        });
+        let writes = concerned.into_iter().map(|(policy, alerts)| async move {
+            let taken = self.write_alerts(&policy, sent, &alerts).await;
+            taken.map_err(|error| NotTaken::NotWritten {
+                namespace: policy.namespace.to_string(),
+                name: policy.name.to_string(),
+                why: crate::explain::chain(&error),
+            })
+        });
+        // One that cannot be written does not keep the others from being written.
+        let told: Vec<Result<Vec<(usize, Taken)>, NotTaken>> = stream::iter(writes)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let told: Vec<Vec<(usize, Taken)>> = told.into_iter().collect::<Result<_, _>>()?;
+        Ok(tally(sent.len(), told.into_iter().flatten()))
+    }
+
+    /// Writes what concerns one policy into its status, if it is new. Says what became of each.
+    async fn write_alerts(
+        &self,
+        key: &ObjectKey,
+        sent: &[Sent],
+        concern: &[usize],
+    ) -> Result<Vec<(usize, Taken)>, Failed> {
+        let policies: Api<RemediationPolicy> = Api::namespaced(self.client.clone(), &key.namespace);
+        let mut known = self
+            .shared
+            .objects(|objects| objects.policies.get(key).cloned());
+        let mut tries = 0;
+        loop {
+            let Some(policy) = &known else {
+                return Ok(Vec::new());
+            };
+            let Some((object, taken)) = merged(policy, sent, concern) else {
+                return Ok(Vec::new());
+            };
+            if !taken.iter().any(|(_, taken)| *taken == Taken::New) {
+                return Ok(taken);
+            }
+            tries += 1;
+            let parameters = PostParams::default();
+            let written = policies.replace_status(&key.name, &parameters, &object);
+            match limited(written).await {
+                Ok(_) => {
+                    let (namespace, policy) = (&key.namespace, &key.name);
+                    tracing::info!(%namespace, %policy, alerts = taken.len(), "alerts received");
+                    return Ok(taken);
+                }
+                Err(Failed::Request(kube::Error::Api(status)))
+                    if status.code == 409 && tries < TRIES =>
+                {
+                    let read = limited(policies.get_opt(&key.name)).await?;
+                    known = read.map(|object| Arc::new(Policy::new(object)));
+                }
+                Err(Failed::Request(kube::Error::Api(status))) if status.code == 404 => {
+                    return Ok(Vec::new());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The policy with what concerns it in its status; none if alerts do not trigger it any more.
+fn merged(
+    policy: &Policy,
+    sent: &[Sent],
+    concern: &[usize],
+) -> Option<(RemediationPolicy, Vec<(usize, Taken)>)> {
+    let spec = policy.spec.as_ref().ok()?;
+    let wanted = spec.alert.as_ref()?;
+    let meant = concern.iter().filter_map(|index| {
+        let alert = sent.get(*index)?;
+        let matches = wanted.matches(&alert.labels);
+        matches.then(|| (*index, alert.to(&spec.key.namespace)))
+    });
+    let (indices, delivered): (Vec<usize>, Vec<Delivered>) = meant.unzip();
+    let mut alerts = received(&policy.object, wanted.stale);
+    let taken = receive(&mut alerts, &delivered, clock::now());
+    let mut object = policy.object.clone();
+    write_received(&alerts, &mut object);
+    Some((object, indices.into_iter().zip(taken).collect()))
+}
+
+/// Counts each alert once, by the most that it told any policy.
+fn tally(all: usize, told: impl Iterator<Item = (usize, Taken)>) -> Tally {
+    let mut most: BTreeMap<usize, Taken> = BTreeMap::new();
+    for (index, taken) in told {
+        let before = most.entry(index).or_insert(taken);
+        if taken == Taken::New || *before == Taken::Known {
+            *before = taken;
+        }
+    }
+    let count = |which: Taken| most.values().filter(|taken| **taken == which).count();
+    Tally {
+        taken: count(Taken::New),
+        known: count(Taken::Known),
+        truncated: count(Taken::Truncated),
+        unmatched: all.saturating_sub(most.len()),
+    }
+}
+
+async fn limited<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failed> {
+    let answer = tokio::time::timeout(REQUEST, request).await;
+    Ok(answer.map_err(|_| Failed::Timeout)??)
+}
