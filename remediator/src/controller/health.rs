@@ -40,7 +40,7 @@ impl Desk {
         self.shared.objects(|objects| {
             let policies: Vec<_> = objects
                 .policies
-                .with_target(namespace, kind, name)
+                .with_target(&(namespace.into(), kind, name.into()))
                 .cloned()
                 .collect();
             let told: Vec<WorkloadHealth> = policies

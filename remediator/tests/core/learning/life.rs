@@ -61,6 +61,9 @@ fn policy(strategy: Strategy) -> PolicySpec {
         pause: None,
         history_limit: 20,
         strategy,
+        infer_dependencies: true,
+        notify: None,
+        alert: None,
     }
 }
 
