@@ -178,6 +178,7 @@ async fn what_leads_nowhere_is_not_waited_for() {
         ("nobody's Service", "service default/other: x", json!({})),
         ("no such namespace", elsewhere, json!({})),
         ("nobody's pod", "pod default/web-1: not ready", json!({})),
+        ("no such pod", "pod default/api-1: not ready", json!({})),
         (
             "not asked for",
             workload,
@@ -198,7 +199,52 @@ async fn what_leads_nowhere_is_not_waited_for() {
             })
             .await;
         assert_eq!(cluster.upstreams("web").await, [], "{why}");
+        // What may be the target's own pod is not asked for.
+        let read = cluster.count("get", "pods");
+        assert_eq!(read > 0, why == "no such pod", "{why}");
     }
+}
+
+#[tokio::test]
+async fn a_pod_leads_to_the_workload_that_owns_it() {
+    let cluster = Cluster::start().await;
+    cluster.application("api").await;
+    let owner = |kind: &str, object: &Value| {
+        let (name, uid) = (&object["metadata"]["name"], &object["metadata"]["uid"]);
+        json!([{"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": true}])
+    };
+    let deployment = format!("{DEPLOYMENTS}/api");
+    let deployment = cluster.api.get(&deployment).await.unwrap();
+    let labels = json!({"app": "api"});
+    let containers = json!([{"name": "main", "image": "none"}]);
+    let set = json!({
+        "metadata": {"name": "api-1", "labels": labels, "ownerReferences": owner("Deployment", &deployment)},
+        "spec": {
+            "replicas": 1, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+        },
+    });
+    let sets = "/apis/apps/v1/namespaces/default/replicasets";
+    let set = cluster.api.create(sets, &set).await.unwrap();
+    let pod = json!({
+        "metadata": {"name": "api-1-x", "labels": labels, "ownerReferences": owner("ReplicaSet", &set)},
+        "spec": {"containers": containers},
+    });
+    cluster
+        .create("/api/v1/namespaces/default/pods", &pod)
+        .await;
+    cluster.policy("api", json!({"steps": []})).await;
+    cluster.policy("web", json!({})).await;
+    cluster.report("api", &["got 503"], 1, 8).await;
+    let error = "pod default/api-1-x: not ready";
+    cluster.report("web", &[error], 1, 5).await;
+    let _controller = cluster.controller(1);
+    cluster
+        .says("web", "RemediationAllowed", "UpstreamUnhealthy")
+        .await;
+    let known = once("api", "pod default/api-1-x", false);
+    assert_eq!(cluster.upstreams("web").await, known);
+    assert_eq!(cluster.writes(), 0);
 }
 
 #[tokio::test]
