@@ -94,6 +94,7 @@ impl Desk {
         sent: &[Sent],
         concern: &[usize],
     ) -> Result<Vec<(usize, Taken)>, Failed> {
+        let _turn = self.turn(key).await;
         let policies: Api<RemediationPolicy> = Api::namespaced(self.client.clone(), &key.namespace);
         let mut known = self
             .shared
