@@ -4,20 +4,25 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use kube::api::{Api, PostParams};
 
 use super::desk::Desk;
 use super::objects::Policy;
+use super::watch::chance;
 use super::{Failed, REQUEST};
 use crate::clock;
 use crate::core::ObjectKey;
 use crate::core::alerts::{Delivered, Sent, Taken, receive};
 use crate::crd::{RemediationPolicy, received, write_received};
+use crate::explain::explain;
 
-/// How often a status that somebody else has written meanwhile is read and written again.
-const TRIES: u32 = 6;
+/// How often a status that somebody else has written meanwhile is read and written again, and the longest pause before
+/// that: the leader and other replicas write it too.
+const TRIES: u32 = 12;
+const PAUSE: Duration = Duration::from_millis(400);
 
 /// Policies whose status is written at once.
 const AT_ONCE: usize = 8;
@@ -75,7 +80,10 @@ impl Desk {
             taken.map_err(|error| NotTaken::NotWritten {
                 namespace: policy.namespace.to_string(),
                 name: policy.name.to_string(),
-                why: crate::explain::chain(&error),
+                why: match error {
+                    Failed::Request(error) => explain(&error),
+                    other => other.to_string(),
+                },
             })
         });
         // One that cannot be written does not keep the others from being written.
@@ -94,6 +102,7 @@ impl Desk {
         sent: &[Sent],
         concern: &[usize],
     ) -> Result<Vec<(usize, Taken)>, Failed> {
+        let _turn = self.turn(key).await;
         let policies: Api<RemediationPolicy> = Api::namespaced(self.client.clone(), &key.namespace);
         let mut known = self
             .shared
@@ -121,6 +130,8 @@ impl Desk {
                 Err(Failed::Request(kube::Error::Api(status)))
                     if status.code == 409 && tries < TRIES =>
                 {
+                    let longest = (PAUSE / 16).saturating_mul(1 << tries.min(4));
+                    tokio::time::sleep(longest.mul_f64(chance())).await;
                     let read = limited(policies.get_opt(&key.name)).await?;
                     known = read.map(|object| Arc::new(Policy::new(object)));
                 }
@@ -147,10 +158,10 @@ fn merged(
         matches.then(|| (*index, alert.to(&spec.key.namespace)))
     });
     let (indices, delivered): (Vec<usize>, Vec<Delivered>) = meant.unzip();
-    let mut alerts = received(&policy.object, wanted.stale);
+    let mut alerts = received(&policy.object, wanted);
     let taken = receive(&mut alerts, &delivered, clock::now());
     let mut object = policy.object.clone();
-    write_received(&alerts, &mut object);
+    write_received(&alerts, wanted, &mut object);
     Some((object, indices.into_iter().zip(taken).collect()))
 }
 

@@ -299,7 +299,7 @@ fn key(object: &Lean) -> ObjectKey {
 }
 
 /// From 0 to 1, different in each process and each time.
-fn chance() -> f64 {
+pub(super) fn chance() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
     let random = RandomState::new().hash_one(0_u8) >> 32;
     f64::from(u32::try_from(random).unwrap_or_default()) / f64::from(u32::MAX)

@@ -39,6 +39,11 @@ impl AlertMatch {
             .iter()
             .all(|(name, value)| labels.get(name) == Some(value))
     }
+
+    /// What stands for the labels asked for, 16 hexadecimal digits: what was received for others is not meant any more.
+    pub fn id(&self) -> String {
+        hash(&self.labels)
+    }
 }
 
 /// What was received for a policy.
@@ -297,8 +302,13 @@ impl Sent {
 
     /// A hash of its labels: what senders call the fingerprint differs among them.
     fn fingerprint(&self) -> String {
-        let labels = self.labels.iter().flat_map(|(name, value)| [name, value]);
-        let bytes = labels.flat_map(|text| text.bytes().chain([0xff]));
-        format!("{:016x}", super::incident::fnv(bytes))
+        hash(&self.labels)
     }
+}
+
+fn hash(labels: &BTreeMap<String, String>) -> String {
+    let texts = labels.iter().flat_map(|(name, value)| [name, value]);
+    // A byte that is in no text.
+    let bytes = texts.flat_map(|text| text.bytes().chain([0xff]));
+    format!("{:016x}", super::incident::fnv(bytes))
 }

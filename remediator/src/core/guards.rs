@@ -176,8 +176,15 @@ impl<'a> Question<'a> {
         match guard {
             Guard::CheckGone => (world.check_status == CheckStatus::Gone)
                 .then(|| hold(Reason::CheckNotFound, "", None))?,
-            Guard::NeverRun => (world.check_status == CheckStatus::NeverRun)
-                .then(|| hold(Reason::NeverRun, "", None))?,
+            Guard::NeverRun => {
+                let never = world.check_status == CheckStatus::NeverRun;
+                // That no alert was ever sent is how it should be.
+                let answer = match spec.alert {
+                    Some(_) => idle(Reason::NeverRun),
+                    None => hold(Reason::NeverRun, "", None),
+                };
+                answer.filter(|_| never)
+            }
             Guard::Stale => {
                 let everything = world.mapped > 1 && world.stale == world.mapped;
                 let reason = if everything {

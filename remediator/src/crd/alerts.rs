@@ -70,6 +70,10 @@ pub struct ReceivedAlert {
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub summary: String,
+    /// Hash of the matchLabels it was received for. When these are edited, what was received before does not count.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub matched: String,
 }
 
 /// Which alerts a trigger means, if it makes sense.
@@ -103,9 +107,11 @@ pub(super) fn alert_match(field: &str, wanted: &AlertTrigger) -> Result<AlertMat
 }
 
 /// What was received for a policy; what nobody has written is brought within bounds.
-pub fn received(policy: &RemediationPolicy, stale: u32) -> Alerts {
+pub fn received(policy: &RemediationPolicy, wanted: &AlertMatch) -> Alerts {
+    let id = wanted.id();
     let status = policy.status.iter();
-    let episodes = status.flat_map(|status| &status.alerts).take(KEPT);
+    let episodes = status.flat_map(|status| &status.alerts);
+    let episodes = episodes.filter(|alert| alert.matched == id).take(KEPT);
     Alerts {
         episodes: episodes
             .map(|alert| Alert {
@@ -121,12 +127,13 @@ pub fn received(policy: &RemediationPolicy, stale: u32) -> Alerts {
                 summary: alert.summary.clone(),
             })
             .collect(),
-        stale,
+        stale: wanted.stale,
     }
 }
 
 /// Writes what was received into a policy's status; what else is in it stays.
-pub fn write_received(alerts: &Alerts, policy: &mut RemediationPolicy) {
+pub fn write_received(alerts: &Alerts, wanted: &AlertMatch, policy: &mut RemediationPolicy) {
+    let matched = wanted.id();
     let status = policy.status.get_or_insert_default();
     let episodes = alerts.episodes.iter().cloned();
     status.alerts = episodes
@@ -146,6 +153,7 @@ pub fn write_received(alerts: &Alerts, policy: &mut RemediationPolicy) {
                 received_at: received,
                 count: count.into(),
                 summary,
+                matched: matched.clone(),
             }
         })
         .collect();
@@ -154,17 +162,18 @@ pub fn write_received(alerts: &Alerts, policy: &mut RemediationPolicy) {
 /// What was received for a policy as the snapshot of a check; none if alerts do not trigger it.
 pub fn alert_snapshot(policy: &RemediationPolicy) -> Option<Snapshot> {
     let wanted = policy.spec.trigger.alert.as_ref()?;
-    let stale = u32::try_from(wanted.stale_seconds).ok()?;
+    let wanted = alert_match("spec.trigger.alert", wanted).ok()?;
     Some(Snapshot {
         key: CheckKey {
             kind: CheckKind::Alert,
             namespace: policy.namespace().unwrap_or_default().into(),
             name: policy.name_any().into(),
         },
-        uid: policy.uid().unwrap_or_default(),
+        // Other labels are another check.
+        uid: format!("{}-{}", wanted.id(), policy.uid().unwrap_or_default()),
         deleting: policy.metadata.deletion_timestamp.is_some(),
         timing: TIMING,
-        body: Body::Alerts(received(policy, stale)),
+        body: Body::Alerts(received(policy, &wanted)),
     })
 }
 

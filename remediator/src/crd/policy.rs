@@ -156,7 +156,7 @@ pub struct Trigger {
     /// The check whose failures count. It may be in another namespace; it is only read. Either this or alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckReference>,
-    /// How many runs in a row have to fail, 1 to 100. Unset: 3 for a check, 1 for alerts, whose rules wait by
+    /// How many runs in a row have to fail, 1 to 100; unset: 3 for a check, 1 for alerts, whose rules wait by
     /// themselves. Runs closer together than half the check's interval count once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]

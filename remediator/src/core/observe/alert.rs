@@ -79,11 +79,13 @@ fn passing(state: &CheckState, resolved: &[Alert], now: Time) -> Option<Run> {
     })
 }
 
-/// How far what was received can be relied on. That nothing was ever received is no fault: alerts are sent when they
-/// fire.
+/// How far what was received can be relied on.
 pub(super) fn status(state: &CheckState, alerts: &Alerts, now: Time) -> CheckStatus {
     if state.uid.is_empty() {
         return CheckStatus::Gone;
+    }
+    if state.last.is_none() {
+        return CheckStatus::NeverRun;
     }
     let mut firing = alerts
         .episodes

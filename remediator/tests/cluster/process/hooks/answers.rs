@@ -125,6 +125,29 @@ async fn alerts_go_to_the_policies_they_concern() {
 }
 
 #[tokio::test]
+async fn deliveries_at_once_do_not_lose_each_others_alerts() {
+    let scene = Scene::new().await;
+    let hooked = [scene.replica(&[]).await, scene.replica(&[]).await];
+    let now = clock::now();
+    let payloads: Vec<Value> = (0..20)
+        .map(|number| {
+            let labels = json!({"alertname": "CheckoutErrors", "service": "checkout", "zone": number.to_string()});
+            alertmanager_firing(&labels, now)
+        })
+        .collect();
+    let deliveries = payloads.iter().enumerate();
+    let deliveries = deliveries.map(|(number, payload)| hooked[number % 2].deliver(payload));
+    for told in futures::future::join_all(deliveries).await {
+        assert_eq!(told, [1, 0, 0]);
+    }
+    let alerts = scene.status().await["alerts"].clone();
+    assert_eq!(alerts.as_array().unwrap().len(), 20, "{alerts:#}");
+    scene.restarted().await;
+    scene.remediation("Verifying").await;
+    assert_eq!(scene.restarts(), 1);
+}
+
+#[tokio::test]
 async fn a_replica_that_does_not_lead_takes_alerts_and_tells_of_health_too() {
     let scene = Scene::new().await;
     let leader = scene.replica(&[]).await;

@@ -2,7 +2,8 @@
 
 use nix::sys::signal::Signal;
 use remediator::clock;
-use serde_json::json;
+use sandbox::api::Patch;
+use serde_json::{Value, json};
 
 use super::support::{HEALTH, Scene, after, grafana_firing, grafana_resolved, time};
 
@@ -63,6 +64,35 @@ async fn a_firing_alert_restarts_the_workload_once_and_its_end_verifies_that() {
     hooked.replica.answers("/metrics", 200, series).await;
     let series = "\nkuberhealer_alerts_received_total{outcome=\"known\"} 3\n";
     hooked.replica.answers("/metrics", 200, series).await;
+}
+
+#[tokio::test]
+async fn what_was_received_for_other_labels_does_not_count() {
+    let scene = Scene::new().await;
+    let policy = format!("{}/web", super::super::replica::POLICIES);
+    let paused = scene.replica(&["--pause"]).await;
+    paused.deliver(&grafana_firing(clock::now())).await;
+    paused.health(200, "x-kuberhealer-held").await;
+    let other = json!({"spec": {"trigger": {"alert": {"matchLabels": {"alertname": "Other"}}}}});
+    scene
+        .api
+        .patch(&policy, Patch::Merge, &other)
+        .await
+        .unwrap();
+    drop(paused);
+    let hooked = scene.replica(&[]).await;
+    let never = |found: &Value| {
+        let conditions = found["status"]["conditions"].as_array();
+        let generation = &found["metadata"]["generation"];
+        conditions.into_iter().flatten().any(|condition| {
+            condition["type"] == "CheckHealthy"
+                && condition["reason"] == "NeverRun"
+                && condition["observedGeneration"] == *generation
+        })
+    };
+    scene.becomes(&policy, never).await;
+    hooked.health(200, "x-kuberhealer-known: false").await;
+    assert_eq!(scene.restarts(), 0);
 }
 
 #[tokio::test]
