@@ -4,6 +4,7 @@ mod cluster;
 mod docs;
 mod files;
 mod policies;
+mod remediator;
 
 use std::collections::BTreeSet;
 
