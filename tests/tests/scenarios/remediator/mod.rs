@@ -21,7 +21,8 @@ use tokio::time::{Instant, sleep};
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const CHECKS: &str = "/apis/kuberhealthy.github.io/v2/namespaces/kuberhealthy/healthchecks";
 pub(crate) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
-pub(crate) const POLICIES: &str = "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediationpolicies";
+pub(crate) const POLICIES: &str =
+    "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediationpolicies";
 pub(crate) const RECORDS: &str = "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediations";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kuberhealer/leases";
 const PODS: &str = "/api/v1/namespaces/shop/pods";
