@@ -68,8 +68,7 @@ async fn start() -> (Shop, TempDir) {
     };
     let files = tempfile::tempdir().unwrap();
     let kubeconfig = files.path().join("kubeconfig");
-    let program = Image::program([crate::program("remediator")])
-        .env("KUBECONFIG", kubeconfig.to_str().unwrap());
+    let program = remediator().env("KUBECONFIG", kubeconfig.to_str().unwrap());
     let mut options = Options {
         api_server: ApiServerOptions {
             tokens: vec![
@@ -105,13 +104,18 @@ fn access() -> Vec<Value> {
     objects
 }
 
-/// What `kubectl apply -k manifests/remediator` creates, but for the admission policy, which the sandbox does not know.
+/// The image of the remediator. Pods share the network of this machine, so that each has to listen on its own address.
+pub(super) fn remediator() -> Image {
+    let listen = "KUBERHEALER_LISTEN=$(SANDBOX_POD_IP):8080";
+    Image::program(["env", listen, &crate::program("remediator")])
+}
+
+/// What `kubectl apply -k manifests/remediator` creates.
 async fn install(shop: &Shop) {
     let kustomization = documents(&folder().join("remediator/kustomization.yaml")).remove(0);
     let files = items(&kustomization["resources"]).iter().map(text);
-    let files = files.filter(|file| {
-        !["../crds", "access.yaml", "admission.yaml", "namespace.yaml"].contains(file)
-    });
+    // The definitions are there, and so is the namespace.
+    let files = files.filter(|file| !["../crds", "access.yaml", "namespace.yaml"].contains(file));
     let files: Vec<PathBuf> = files
         .map(|file| folder().join("remediator").join(file))
         .collect();
@@ -132,17 +136,10 @@ async fn install(shop: &Shop) {
         .await;
 }
 
-/// Pods share the network of this machine, so that each has to listen on its own address; and everything is done at once.
+/// Lets everything be done at once.
 fn adapt(deployment: &mut Value) {
     let env = &mut deployment["spec"]["template"]["spec"]["containers"][0]["env"];
     let env = env.as_array_mut().unwrap();
-    for variable in env.iter_mut() {
-        if variable["name"] == "KUBERHEALER_LISTEN" {
-            variable["value"] = json!("$(POD_IP):8080");
-        }
-    }
-    let address = json!({"fieldRef": {"fieldPath": "status.podIP"}});
-    env.insert(0, json!({"name": "POD_IP", "valueFrom": address}));
     for (name, value) in [
         ("MAX_IN_FLIGHT", "20"),
         ("MAX_PER_HOUR", "100"),
