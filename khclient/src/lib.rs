@@ -52,3 +52,8 @@ pub fn install_crypto_provider() {
     // Refused only if there is one, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
+
+/// Compiles the check in the document.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/write-a-check.md")]
+struct WriteACheck;

@@ -49,6 +49,10 @@ pub(super) struct Show<'a> {
     remedies: remedies::Follow,
     /// Pods of the applications that run, by name.
     pods: BTreeMap<String, Pod>,
+    /// URL of the Service of the web application, which stays when its pods are replaced.
+    service: String,
+    /// URL of the remediator's metrics.
+    metrics: String,
 }
 
 impl<'a> Show<'a> {
@@ -66,6 +70,8 @@ impl<'a> Show<'a> {
             database: FollowV3::default(),
             remedies: remedies::Follow::default(),
             pods: BTreeMap::new(),
+            service: String::new(),
+            metrics: String::new(),
         })
     }
 
@@ -150,6 +156,7 @@ impl<'a> Show<'a> {
                 &format!("Service {NAMESPACE}/{name} answers at {url}"),
             )?;
         }
+        self.service.clone_from(&addresses.web);
         scene::create_checks(self.cluster.api(), &addresses)
             .await
             .context("cannot create the checks")?;
@@ -163,9 +170,11 @@ impl<'a> Show<'a> {
             .context("cannot create the remediator")?;
         self.watches
             .add(self.cluster.api(), &[POLICIES, REMEDIATIONS]);
+        self.metrics = format!("http://{listen}/metrics");
+        let metrics = &self.metrics;
         self.note(
             Source::Heal,
-            &format!("the remediator starts: http://{listen}/metrics; policy shop/web restarts the pods that the check names, then all of them; it depends on db"),
+            &format!("the remediator starts: {metrics}; policy shop/web restarts the pods that the check names, then all of them; it depends on db"),
         )
     }
 
@@ -210,18 +219,23 @@ impl<'a> Show<'a> {
     pub(super) async fn invite(&self) -> anyhow::Result<Door> {
         let door = Door::open(self.cluster, self.remote.client()).await?;
         let kubectl = format!("kubectl --kubeconfig {}", door.kubeconfig().display());
-        let (_, pod) = self.pod_of(WEB)?;
+        let khctl = std::env::current_exe().context("cannot tell where this program is")?;
         write(&format!(
             "Everything keeps running until Ctrl-C. In another terminal:\n\
              \x20 {kubectl} get khstates,healthchecks,pods -A\n\
              \x20 {kubectl} get remediationpolicies,remediations -A\n\
              \x20 {kubectl} -n {NAMESPACE} describe remediationpolicy {WEB}\n\
              \x20 {kubectl} explain remediationpolicy.spec.steps\n\
-             \x20 {kubectl} proxy --append-server-path      (then checks with KUBE_API_URL=http://127.0.0.1:8001)\n\
              \x20 curl {}/json\n\
-             \x20 curl -X POST http://{}/control/break      (until the remediator has had that pod replaced)\n\n",
+             \x20 curl {}\n\
+             \x20 curl -X POST {}control/break      # one of its pods goes bad, until the remediator has had it replaced\n\
+             A check of all pods, while a proxy runs in a terminal of its own:\n\
+             \x20 {kubectl} proxy --append-server-path\n\
+             \x20 {} check pod-restarts --kube-api-url http://127.0.0.1:8001\n\n",
             self.cluster.v3_url(),
-            pod.address,
+            self.metrics,
+            self.service,
+            khctl.display(),
         ))?;
         Ok(door)
     }

@@ -83,7 +83,15 @@ fn a_demo_that_is_kept_can_be_looked_into_and_leaves_nothing_behind() {
     let database = database.split("http://").nth(1).unwrap().to_owned();
     let kubectl = told("kubectl --kubeconfig ");
     let kubeconfig = Path::new(kubectl.split_whitespace().nth(2).unwrap()).to_owned();
-    let control = told("/control/break");
+    let mut url = |text: &str| {
+        let hint = told(text);
+        let mut words = hint.split_whitespace();
+        words
+            .find(|word| word.starts_with("http:"))
+            .unwrap()
+            .to_owned()
+    };
+    let (page, metrics, broken) = (url("curl "), url("curl "), url("/control/break"));
 
     let directory = kubeconfig.parent().unwrap().to_owned();
     let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
@@ -97,13 +105,23 @@ fn a_demo_that_is_kept_can_be_looked_into_and_leaves_nothing_behind() {
     let refused = request("GET", &format!("{front}/api/v1/namespaces/shop/pods"));
     assert!(refused.starts_with("HTTP/1.1 404 "), "{refused}");
 
-    let break_url = control
-        .split_whitespace()
-        .find(|word| word.starts_with("http:"))
-        .unwrap();
-    request("POST", break_url);
-    told("web: http-check FAILED: pod shop/web-");
-    told(": Succeeded: Verified");
+    for (url, text) in [
+        (page, "\"CheckDetails\""),
+        (metrics, "\nkuberhealer_leader 1\n"),
+    ] {
+        let answer = request("GET", &url);
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.contains(text),
+            "{url}: {answer}"
+        );
+    }
+    // What is pasted a second time works too, though the first pod is gone.
+    for _ in 0..2 {
+        let answer = request("POST", &broken);
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+        told("web: http-check FAILED: pod shop/web-");
+        told(": Succeeded: Verified");
+    }
 
     let kill = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])

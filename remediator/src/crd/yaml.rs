@@ -50,7 +50,35 @@ pub fn definitions() -> Result<Vec<Definition>, Error> {
 fn tidied(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
     let mut value = serde_json::to_value(crd)?;
     tidy(&mut value);
+    if let Some(versions) = value.pointer_mut("/spec/versions") {
+        for version in versions.as_array_mut().into_iter().flatten() {
+            if let Some(spec) = version.pointer_mut("/schema/openAPIV3Schema/properties/spec") {
+                tell_defaults(spec);
+            }
+        }
+    }
     Ok(value)
+}
+
+/// Adds the default to each description that does not say it, because `kubectl explain` shows nothing else.
+fn tell_defaults(schema: &mut Value) {
+    let default = match &schema["default"] {
+        Value::Null | Value::Object(_) => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(elements) if elements.is_empty() => Some("none".to_owned()),
+        other => Some(other.to_string()),
+    };
+    if let (Some(default), Some(Value::String(text))) = (default, schema.get_mut("description"))
+        && !text.contains("(default)")
+    {
+        *text = format!("{text} By default {default}.");
+    }
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.values_mut().for_each(tell_defaults);
+    }
+    if let Some(items) = schema.get_mut("items") {
+        tell_defaults(items);
+    }
 }
 
 /// - Nothing is `nullable`: a missing field is left out. A rule's `has` could be true of null.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::env::{Env, Resolver};
 use super::expand::expand;
+use super::images::POD_IP;
 use super::options::Pauses;
 use super::pod::{Ending, Pod, Slot};
 use super::probe::Probe;
@@ -185,7 +186,12 @@ async fn start(pod: &Pod, spec: &Value) -> Result<Process, Trouble> {
     let argv: Vec<String> = command
         .argv
         .iter()
-        .map(|text| expand(text, |name| env.get(name)))
+        .map(|text| {
+            expand(text, |name| match name {
+                POD_IP => Some(&pod.ip),
+                name => env.get(name),
+            })
+        })
         .collect();
     let directory = spec["workingDir"].as_str().unwrap_or("/");
     let log = pod.node.logs.of(

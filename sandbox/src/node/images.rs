@@ -1,5 +1,9 @@
 //! What stands in for container images: programs of this machine.
 
+/// In arguments, `$(SANDBOX_POD_IP)` is the address of the pod: all pods share the network of this machine, so that a
+/// program that would listen on every address has to be told its own.
+pub(crate) const POD_IP: &str = "SANDBOX_POD_IP";
+
 /// An image: what to run for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Image {
@@ -9,7 +13,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image whose entrypoint is this program with these first arguments.
+    /// An image whose entrypoint is this program with these first arguments, in which `$(SANDBOX_POD_IP)` stands for the
+    /// address of the pod.
     #[must_use]
     pub fn program<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Image {
         Image {

@@ -32,6 +32,9 @@ const TABLE: &[Row] = &[
     Row("", "v1", "secrets", "Secret", "", "N"),
     Row("", "v1", "serviceaccounts", "ServiceAccount", "sa", "N"),
     Row("", "v1", "services", "Service", "svc", "NSA"),
+    // Stored, so that manifests can be applied; nothing is admitted or refused by them.
+    Row("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", "", "SG"),
+    Row("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", "", ""),
     Row("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", "crd,crds", "SG"),
     Row("apps", "v1", "controllerrevisions", "ControllerRevision", "", "N"),
     Row("apps", "v1", "daemonsets", "DaemonSet", "ds", "NSGA"),

@@ -175,7 +175,7 @@ fn addresses() -> (PodNetwork, Ipv4Addr) {
 }
 
 /// Path of the objects of an object's kind.
-fn collection(object: &Value) -> String {
+pub(super) fn collection(object: &Value) -> String {
     let version = text(&object["apiVersion"]);
     let root = match version.contains('/') {
         true => format!("/apis/{version}"),

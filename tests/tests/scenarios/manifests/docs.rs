@@ -27,6 +27,27 @@ fn each_reason_is_explained_once() {
     assert_eq!(explained, expected);
 }
 
+/// These are no reasons of the core, which knows only what speaks against something.
+#[test]
+fn each_condition_is_explained_with_its_reason() {
+    let text = document("operations.md");
+    let (_, conditions) = text.split_once("## Conditions").unwrap();
+    let (conditions, _) = conditions.split_once("## Reasons").unwrap();
+    for word in [
+        "Accepted",
+        "CheckHealthy",
+        "RemediationAllowed",
+        "Allowed",
+        "Remediating",
+        "EscalationExhausted",
+        "NotExhausted",
+        "Permitted",
+        "Complete",
+    ] {
+        assert!(conditions.contains(&format!("`{word}`")), "{word}");
+    }
+}
+
 #[test]
 fn what_the_documents_name_is_there() {
     let mut seen = BTreeSet::new();
@@ -35,6 +56,7 @@ fn what_the_documents_name_is_there() {
         "operations.md",
         "remediation.md",
         "security.md",
+        "write-a-check.md",
     ] {
         let text = document(name);
         let words = text.split(|c: char| c.is_whitespace() || "()[]`,;\"'".contains(c));

@@ -1,9 +1,11 @@
 //! The manifests in `manifests/`: taken by the API server as they are, and enough for what they are for.
 
 mod cluster;
+mod commands;
 mod docs;
 mod files;
 mod policies;
+mod remediator;
 
 use std::collections::BTreeSet;
 

@@ -1,10 +1,14 @@
 //! Policies of the samples, and the admission policy that limits the remediator.
 
+use std::fs;
+
 use kube::core::cel::Validator;
 use sandbox::api::Api;
 use sandbox::apiserver::{ApiServer, ApiServerOptions};
+use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
+use super::cluster::collection;
 use super::files::{documents, files, folder, items, kind, name, pasted, text};
 
 /// Messages of the rules of `schema` that refuse `object`, a change of `old` if there is one.
@@ -59,6 +63,21 @@ async fn policies_of_samples_and_guide_are_accepted() {
     }
     assert!(seen > 1);
     server.stop().await;
+}
+
+/// The check of the guide that writes one, by the definitions of Kuberhealthy.
+#[tokio::test]
+async fn the_check_of_the_guide_is_accepted() {
+    let sandbox = Sandbox::start(Options::default()).await.unwrap();
+    let document = folder().join("../docs/write-a-check.md");
+    let text = fs::read_to_string(document).unwrap();
+    let blocks: Vec<&str> = text.split("\n```yaml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 1);
+    let (check, _) = blocks[0].split_once("\n```").unwrap();
+    let check: Value = serde_saphyr::from_str(check).unwrap();
+    let path = format!("{}?fieldValidation=Strict", collection(&check));
+    sandbox.api().create(&path, &check).await.unwrap();
+    sandbox.stop().await;
 }
 
 /// The admission policy as rules of a schema, which are written the same but for the names of the two objects.

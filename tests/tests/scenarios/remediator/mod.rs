@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sandbox::api::{Api, Patch};
 use sandbox::apiserver::Request;
-use sandbox::node::{Image, Images, PodNetwork};
+use sandbox::node::{Image, PodNetwork};
 use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -21,9 +21,10 @@ use tokio::time::{Instant, sleep};
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const CHECKS: &str = "/apis/kuberhealthy.github.io/v2/namespaces/kuberhealthy/healthchecks";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
-const POLICIES: &str = "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediationpolicies";
-const RECORDS: &str = "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediations";
+pub(crate) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
+pub(crate) const POLICIES: &str =
+    "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediationpolicies";
+pub(crate) const RECORDS: &str = "/apis/kuberhealer.io/v1alpha1/namespaces/shop/remediations";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kuberhealer/leases";
 const PODS: &str = "/api/v1/namespaces/shop/pods";
 const AGENT: &str = "remediator";
@@ -41,8 +42,13 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn start() -> Shop {
-        let mut options = Options::default();
-        options.node.images = Images::new().with("web", Image::program(["sleep", "3600"]));
+        Shop::start_with(Options::default()).await
+    }
+
+    /// On a cluster with further images, or with an API server that asks who somebody is.
+    pub(crate) async fn start_with(mut options: Options) -> Shop {
+        let images = std::mem::take(&mut options.node.images);
+        options.node.images = images.with("web", Image::program(["sleep", "3600"]));
         options.node.network = PodNetwork::apart();
         options.v3.enabled = false;
         let shop = Shop::of(Sandbox::start(options).await.unwrap()).await;
