@@ -111,7 +111,10 @@ impl<W: Workloads> Leader<W> {
             None => !self.exists(record).await?,
         };
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
-        let rank = self.with_objects(|objects| objects.records.rank(record, self.term.0));
+        let (rank, last_hour) = self.with_objects(|objects| {
+            let records = &mut objects.records;
+            (records.rank(record, self.term.0), records.count_begun(now))
+        });
         let limits = self.shared.limits;
         let mut settles = None;
         let (wanted, runs, check) = match (&policy, spec) {
@@ -142,6 +145,7 @@ impl<W: Workloads> Leader<W> {
         };
         let standing = Standing {
             rank,
+            last_hour,
             term: self.term.0,
             limits,
             wanted,

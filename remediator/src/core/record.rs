@@ -166,6 +166,8 @@ pub struct RecordStatus {
     pub revert: Option<Revert>,
     /// Term of the leader that wrote it last.
     pub term: i64,
+    /// When it was begun: its first claim.
+    pub begun: Option<Time>,
 }
 
 impl Default for RecordStatus {
@@ -186,6 +188,7 @@ impl Default for RecordStatus {
             completed: None,
             revert: None,
             term: 0,
+            begun: None,
         }
     }
 }

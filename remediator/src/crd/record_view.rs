@@ -144,6 +144,7 @@ fn read_status(status: &RemediationStatus) -> Result<RecordStatus, Invalid> {
             end: revert.end,
         }),
         term: status.term,
+        begun: status.begun_time,
     })
 }
 

@@ -304,6 +304,10 @@ pub struct RemediationStatus {
     /// Term of the leader that wrote this.
     #[serde(default)]
     pub term: i64,
+    /// When it was begun: just before the first write to the workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time")]
+    pub begun_time: Option<Time>,
 }
 
 fn phase(_: &mut SchemaGenerator) -> Schema {

@@ -30,7 +30,7 @@ use super::{
 pub use answer::answered;
 pub use next::next;
 pub use taken::{Taken, taken};
-pub use turn::{begun, in_flight, rank};
+pub use turn::{begun, in_flight, rank, used};
 
 /// Seconds a target has to settle after a write; Kubernetes' default progress deadline of a Deployment.
 pub const SETTLE_SECONDS: u32 = 600;
@@ -77,6 +77,8 @@ impl Refusal {
 pub struct Standing<'a> {
     /// How many records go before it: [`rank`].
     pub rank: u32,
+    /// How many others have used up the limit of an hour: [`used`].
+    pub last_hour: u32,
     /// The term of the leader that asks.
     pub term: i64,
     /// The remediator's limits.

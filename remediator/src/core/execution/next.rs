@@ -2,10 +2,10 @@
 
 use super::pods::pods;
 use super::revert::revert;
-use super::turn::foreign;
+use super::turn::{begun, foreign};
 use super::verify::verify;
 use super::{
-    BEGIN_SECONDS, Live, Next, Standing, Taken, TargetWrite, applied, over, settled, taken,
+    BEGIN_SECONDS, Live, Next, Standing, Taken, TargetWrite, applied, over, settled, taken, to,
 };
 use crate::core::{Claim, Facts, Intent, Mode, Phase, Reason, Record, RecordStatus, Time, Touched};
 
@@ -14,6 +14,9 @@ pub(super) const LOOK_AGAIN: u32 = 2;
 
 /// Seconds until a record whose turn it is not is looked at again.
 const TURN: u32 = 5;
+
+/// Seconds until a record is looked at again that has to wait for the limit of an hour.
+const HOURLY: u32 = 30;
 
 /// What the record needs next. Nothing but the record is remembered from one call to the next: whoever calls it, after
 /// whatever crash, gets the same answer for the same world.
@@ -102,6 +105,11 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
         let wait = patience(now, record, Reason::TooManyInFlight, TURN, "");
         return adopted(record, standing, wait);
     }
+    // The decision asked too, but this may be long after it.
+    if !begun(record) && standing.last_hour >= standing.limits.per_hour {
+        let wait = patience(now, record, Reason::RateLimited, HOURLY, "");
+        return adopted(record, standing, wait);
+    }
     if !intent.pods.is_empty() {
         return pods(now, record, facts, standing);
     }
@@ -110,11 +118,23 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
 
 /// What an earlier leader wrote may still be followed by a write of its that arrives late. So a record is written once
 /// in the own term before others are begun on the strength of it not having been begun.
+///
+/// A wait for the limit of an hour may be long: the record says so.
 fn adopted(record: &Record, standing: &Standing<'_>, wait: Next) -> Next {
+    let status = &record.status;
     match wait {
+        Next::Wait {
+            reason: reason @ Reason::RateLimited,
+            ..
+        } if status.reason != reason && status.phase == Phase::Pending => {
+            Next::Status(RecordStatus {
+                term: standing.term,
+                ..to(status, Phase::Pending, reason, "")
+            })
+        }
         Next::Wait { .. } if foreign(record, standing.term) => Next::Status(RecordStatus {
             term: standing.term,
-            ..record.status.clone()
+            ..status.clone()
         }),
         other => other,
     }
@@ -177,11 +197,13 @@ fn write(now: Time, record: &Record, facts: &Facts, standing: &Standing<'_>) -> 
             minimum,
             record: record.name.name.to_string(),
         };
-        return act(record, facts, standing, write);
+        return act(now, record, facts, standing, write);
     }
     match intent_write(intent, here.clone()) {
-        Some(_) if record.status.claim.as_ref() != Some(&here) => claimed(record, here, standing),
-        Some(write) => act(record, facts, standing, write),
+        Some(_) if record.status.claim.as_ref() != Some(&here) => {
+            claimed(now, record, here, standing)
+        }
+        Some(write) => act(now, record, facts, standing, write),
         None => end(
             now,
             record,
@@ -202,6 +224,7 @@ fn here(facts: &Facts) -> Claim {
 /// The write, if the record says already that this leader is about to make it. A record without a claim was never begun,
 /// whatever happened since.
 pub(super) fn act(
+    now: Time,
     record: &Record,
     facts: &Facts,
     standing: &Standing<'_>,
@@ -209,25 +232,34 @@ pub(super) fn act(
 ) -> Next {
     match &record.status.claim {
         Some(_) if !foreign(record, standing.term) => Next::Act(write),
-        Some(claim) => claimed(record, claim.clone(), standing),
-        None => claimed(record, here(facts), standing),
+        Some(claim) => claimed(now, record, claim.clone(), standing),
+        None => claimed(now, record, here(facts), standing),
     }
 }
 
 /// The status with this claim. The leader before may have made its write, and it may be under way still.
-fn claimed(record: &Record, claim: Claim, standing: &Standing<'_>) -> Next {
+fn claimed(now: Time, record: &Record, claim: Claim, standing: &Standing<'_>) -> Next {
     let status = &record.status;
     let inherited = status.claim.is_some() && foreign(record, standing.term);
     Next::Status(RecordStatus {
         claim: Some(claim),
+        begun: Some(status.begun.unwrap_or(now)),
         term: standing.term,
         touched: if inherited {
             status.touched.max(Touched::Maybe)
         } else {
             status.touched
         },
-        ..status.clone()
+        ..unwaiting(status)
     })
+}
+
+/// The status without what it waited for.
+fn unwaiting(status: &RecordStatus) -> RecordStatus {
+    match status.phase {
+        Phase::Pending => to(status, Phase::Pending, Reason::Intended, ""),
+        _ => status.clone(),
+    }
 }
 
 fn intent_write(intent: &Intent, claim: Claim) -> Option<TargetWrite> {

@@ -81,7 +81,7 @@ fn evict(
         pod: pod.name.clone(),
         uid: pod.uid.clone(),
     };
-    act(record, facts, standing, write)
+    act(now, record, facts, standing, write)
 }
 
 /// Whether the target has all its pods again and those that came since the intent are ready. The others need not be: a

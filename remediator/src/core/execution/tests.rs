@@ -127,6 +127,7 @@ fn facts() -> Facts {
 fn standing(runs: &[Run]) -> Standing<'_> {
     Standing {
         rank: 0,
+        last_hour: 0,
         term: TERM,
         limits: Limits::default(),
         wanted: Ok(()),
@@ -309,6 +310,51 @@ fn a_record_waits_for_its_turn() {
     let found = status(next(late, &record, &live, &standing));
     assert_eq!(found.touched, Touched::No);
     assert!(found.completed.is_some());
+}
+
+#[test]
+fn the_limit_of_an_hour_is_asked_again_before_the_first_write() {
+    let live = Live::Target(Box::new(facts()));
+    let mut full = standing(&[]);
+    full.last_hour = full.limits.per_hour;
+    for mode in [Mode::Enforce, Mode::Manual] {
+        let mut record = record(Action::RolloutRestart);
+        (record.intent.mode, record.approved) = (mode, true);
+        record.status = status(next(t0(), &record, &live, &full));
+        assert_eq!(record.status.reason, Reason::RateLimited);
+        assert!(!begun(&record));
+        let wait = next(t0(), &record, &live, &full);
+        assert!(matches!(wait, Next::Wait { .. }), "{wait:?}");
+        // What has a place goes on.
+        record.status = status(ask(&record, &facts()));
+        assert_eq!(
+            (record.status.reason, record.status.begun),
+            (Reason::Intended, Some(t0()))
+        );
+        assert!(matches!(next(t0(), &record, &live, &full), Next::Act(_)));
+    }
+}
+
+#[test]
+fn the_limit_of_an_hour_counts_from_the_write() {
+    let (now, early, late) = (t0().plus(9000), t0().plus(10), t0().plus(8000));
+    let mut record = record(Action::RolloutRestart);
+    assert_eq!(used(now, &record), None, "decided only");
+    record.status.begun = Some(early);
+    assert_eq!(used(now, &record), None, "a budget has refused it");
+    record.status.claim = Some(record.intent.claim.clone());
+    assert_eq!(used(now, &record), Some(now), "under way");
+    record.status.touched = Touched::Maybe;
+    record.status.completed = Some(late);
+    assert_eq!(used(now, &record), Some(late), "nobody knows when");
+    record.status.applied = Some(early);
+    assert_eq!(used(now, &record), Some(early));
+    record.status.completed = None;
+    assert_eq!(used(now, &record), Some(early), "it settles");
+    record.status.applied = None;
+    record.status.touched = Touched::No;
+    record.status.completed = Some(late);
+    assert_eq!(used(now, &record), None, "refused");
 }
 
 #[test]

@@ -20,6 +20,17 @@ pub fn in_flight(record: &Record) -> bool {
     acts(record) && (record.status.phase != Phase::Blocked || begun(record))
 }
 
+/// When the record's write may last have taken effect, if it uses up the limit of remediations in an hour: not when it was
+/// decided, as it may have waited for long. One that is under way uses it up however long that takes.
+pub fn used(now: Time, record: &Record) -> Option<Time> {
+    let status = &record.status;
+    if begun(record) && !record.finished() && status.applied.is_none() {
+        return Some(now);
+    }
+    let last = status.applied.or(status.completed).or(status.begun);
+    (status.touched != Touched::No).then(|| last.unwrap_or(record.intent.time))
+}
+
 /// How many other records go before this one, as the leader of this term knows them.
 pub fn rank<'a>(record: &Record, all: impl IntoIterator<Item = &'a Record>, term: i64) -> u32 {
     let before = |other: &&Record| match (begun(record), begun(other)) {

@@ -228,6 +228,7 @@ impl Protocol {
         };
         let standing = Standing {
             rank: if self.selfish { 0 } else { rank },
+            last_hour: 0,
             term: state.term,
             limits: Limits::default(),
             wanted: if state.wanted {
