@@ -4,8 +4,8 @@ use super::depends::grace;
 use super::guards::{Guard, Question, Rules, ask_target, hold};
 use super::target::{choose, reported_pods};
 use super::{
-    Action, Claim, Decision, Facts, FactsNeed, Incident, Incident0, Intent, Phase, PolicySpec,
-    PolicyState, Reason, Selection, Step, TargetRef, Time, Touched, Verify, World, settles_at,
+    Action, Claim, Decision, Facts, FactsNeed, Incident, Incident0, Intent, PolicySpec,
+    PolicyState, Reason, Selection, Step, TargetRef, Time, Verify, World, next_attempt, settles_at,
 };
 
 /// Added to the time a check takes to be run again, in seconds.
@@ -154,12 +154,7 @@ pub(super) fn decide_by(rules: Rules, question: Question<'_>, facts: Option<&Fac
     };
     let (reason, details) = match chosen {
         Ok(choice) => {
-            let attempt = question
-                .tries()
-                .map(|record| record.intent.attempt)
-                .max()
-                .unwrap_or(0)
-                .saturating_add(1);
+            let attempt = next_attempt(question.tries());
             return Decision::Act(Box::new(Intent {
                 pods: choice.pods,
                 replicas: choice.replicas,
@@ -174,8 +169,7 @@ pub(super) fn decide_by(rules: Rules, question: Question<'_>, facts: Option<&Fac
 }
 
 /// The gentlest step that has tries left, never one before a step that has been tried. A step that restarts the pods
-/// the check names is left out where it names none. What a disruption budget refused is no try: a harsher step would go
-/// round the budget. What the API server refused is one: it would refuse it again.
+/// the check names is left out where it names none.
 fn next_step<'a>(
     rules: Rules,
     question: &Question<'a>,
@@ -184,11 +178,7 @@ fn next_step<'a>(
     let spec = question.spec;
     let touched: Vec<u32> = question
         .tries()
-        .filter(|record| record.status.phase != Phase::Blocked)
-        .filter(|record| {
-            let refused = matches!(record.status.reason, Reason::Forbidden | Reason::Refused);
-            record.status.touched != Touched::No || refused && record.finished()
-        })
+        .filter(|record| record.is_try())
         .map(|record| record.intent.step)
         .collect();
     let first = touched.iter().copied().max().unwrap_or(0);

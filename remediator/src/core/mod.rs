@@ -29,6 +29,6 @@ pub use observe::{Malformed, check_status, observe, parse_snapshot, resume, sett
 pub use reason::Reason;
 pub use record::*;
 pub use spec::*;
-pub use statistics::{ActionName, Statistics, Tally, count, prunable};
+pub use statistics::{ActionName, MOST_COUNTED, Statistics, Tally, count, prunable};
 pub use time::Time;
 pub use vocabulary::*;

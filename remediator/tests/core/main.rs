@@ -7,3 +7,4 @@ mod model;
 mod purity;
 mod recordings;
 mod simulation;
+mod statistics;
