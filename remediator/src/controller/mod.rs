@@ -4,6 +4,7 @@ mod admission;
 mod conditions;
 mod kinds;
 mod leader;
+mod mandate;
 mod objects;
 mod pace;
 mod policies;

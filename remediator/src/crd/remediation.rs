@@ -359,7 +359,7 @@ pub struct Revert {
     /// What the workload was when it was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// How it ended: Reverted or RevertAbandoned.
+    /// How it ended: Reverted or RevertAbandoned; or why the policy does not answer for it, such as PolicyChanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "reason")]
     pub end: Option<Reason>,

@@ -6,6 +6,7 @@ use super::turn::{begun, foreign};
 use super::verify::verify;
 use super::{
     BEGIN_SECONDS, Live, Next, Standing, Taken, TargetWrite, applied, over, settled, taken, to,
+    way_back,
 };
 use crate::core::{Claim, Facts, Intent, Mode, Phase, Reason, Record, RecordStatus, Time, Touched};
 
@@ -54,12 +55,16 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
     }
     let orphaned = standing.policy_deleted || record.deleting;
     if intent.mode == Mode::Manual && !record.approved {
+        let reason = Reason::AwaitingApproval;
         return match standing.wanted {
             _ if orphaned => drop(Reason::PolicyDeleted, ""),
             Err(reason) => drop(reason, "before it was approved"),
+            Ok(()) if status.reason != reason => {
+                Next::Status(to(status, Phase::Pending, reason, ""))
+            }
             Ok(()) => Next::Wait {
                 until: now.plus(60),
-                reason: Reason::AwaitingApproval,
+                reason,
             },
         };
     }
@@ -82,7 +87,10 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
         return Next::Status(found);
     }
     if orphaned {
-        return drop(Reason::PolicyDeleted, "");
+        return match &status.claim {
+            Some(_) => doubtful(now, record, Reason::PolicyDeleted),
+            None => drop(Reason::PolicyDeleted, ""),
+        };
     }
     if let Err(reason) = standing.wanted {
         return match (status.phase, &status.claim) {
@@ -94,7 +102,7 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
                 reason.as_str(),
             ),
             (_, None) => drop(reason, "before anything was done"),
-            (_, Some(_)) => drop(reason, "before it was known to be done"),
+            (_, Some(_)) => doubtful(now, record, reason),
         };
     }
     if let Some(until) = status.retry_at.filter(|until| now < *until) {
@@ -371,4 +379,25 @@ fn ended(
         None => over.touched,
     };
     RecordStatus { touched, ..over }
+}
+
+/// The record is over although its write may still arrive. If that scales, and is to be set back, it is set back all the
+/// same; the generation will tell whether there is anything to set back.
+fn doubtful(now: Time, record: &Record, reason: Reason) -> Next {
+    let details = "before it was known to be done";
+    let over = ended(now, &record.status, Phase::Inconclusive, reason, details);
+    let revert = over
+        .revert
+        .clone()
+        .or_else(|| way_back(now, &record.intent));
+    if revert.is_none() {
+        return Next::Status(over);
+    }
+    let details = format!("{details}; if it is done after all, it is set back when that is due");
+    let message = reason.message(details);
+    Next::Status(RecordStatus {
+        revert,
+        message,
+        ..over
+    })
 }

@@ -77,6 +77,10 @@ fn evict(
             unsettled(now, record)
         };
     }
+    if let Some(until) = status.retry_at.filter(|until| now < *until) {
+        let reason = status.reason;
+        return Next::Wait { until, reason };
+    }
     let write = TargetWrite::Evict {
         pod: pod.name.clone(),
         uid: pod.uid.clone(),

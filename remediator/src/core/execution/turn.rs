@@ -15,6 +15,12 @@ pub fn begun(record: &Record) -> bool {
         || matches!(status.phase, Phase::Applied | Phase::Verifying)
 }
 
+/// Whether nothing is done for the record as it is, whatever its target is like: nobody has approved it, or it is a dry
+/// run.
+pub fn idle(record: &Record) -> bool {
+    !record.finished() && !begun(record) && !acts(record)
+}
+
 /// Whether the record uses up the limit of remediations at once. One that waits for a disruption budget does not.
 pub fn in_flight(record: &Record) -> bool {
     acts(record) && (record.status.phase != Phase::Blocked || begun(record))

@@ -546,6 +546,7 @@ impl Simulation {
             },
             check: world.check_status,
             policy_deleted: false,
+            set_back: Ok(()),
         };
         let mut facts = policy.target.facts.clone();
         if self.blind == Blind::Preconditions {
