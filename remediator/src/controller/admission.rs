@@ -8,6 +8,7 @@ use super::policies::{Look, hold};
 use super::requests::denied;
 use super::status::{Asked, Found};
 use super::{Failed, Leader, Workloads};
+use crate::clock;
 use crate::core::execution::Live;
 use crate::core::{Decision, PolicySpec, Reason};
 use crate::crd::{Remediation, remediation, state_view};
@@ -21,7 +22,11 @@ impl<W: Workloads> Leader<W> {
         look: &Look<'_>,
     ) -> Result<(Found, Asked), Failed> {
         let _alone = self.admission.lock().await;
-        let mut found = self.find(&policy.object, spec, look);
+        let look = Look {
+            now: clock::now(),
+            ..*look
+        };
+        let mut found = self.find(&policy.object, spec, &look);
         let known = state_view(&policy.object).incident.map(|known| known.id);
         let intent = match &found.decision {
             Decision::Act(intent) if known.as_ref() == Some(&intent.incident.id) => intent,
@@ -50,8 +55,8 @@ impl<W: Workloads> Leader<W> {
         match belonging(&created) {
             Ok(record) => {
                 if let (true, Some(facts)) = (new, look.facts) {
-                    // Nobody has done anything for a record that has just been made, and every write carries what makes it
-                    // fail if the target has changed: it need not be read again.
+                    // Nobody has done anything for a record that has just been made. What was read of its target before
+                    // is good enough for the claim; before the write it is read again, and its policy too.
                     let live = Live::Target(Box::new(facts.clone()));
                     self.hand_over(&record, live);
                 }

@@ -8,6 +8,7 @@ mod desk;
 mod health;
 mod kinds;
 mod leader;
+mod mandate;
 mod noted;
 mod notices;
 mod objects;

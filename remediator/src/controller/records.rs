@@ -1,5 +1,6 @@
 //! Drives a record to its end. What comes next is asked of the core each time; nothing is remembered here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt as _;
@@ -7,19 +8,36 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::kinds::Kind;
-use super::objects::belonging;
+use super::mandate::{backed, sets_back, waits};
+use super::objects::{Policy, belonging};
 use super::world::View;
 use super::{Failed, Leader, Workloads};
 use crate::clock;
-use crate::core::execution::{Live, Next, Refusal, Standing, answered, begun, need, next};
+use crate::core::execution::{Live, Next, Refusal, Standing, answered, begun, idle, need, next};
 use crate::core::{
-    Action, CheckStatus, Intent, ObjectKey, Phase, PolicySpec, PolicyState, Reason, Record,
-    RecordStatus, Scaling, Time, Touched, still_wanted, target_allows,
+    CheckStatus, Intent, ObjectKey, Reason, Record, RecordStatus, Time, still_wanted, target_allows,
 };
 use crate::crd::{REVERT_FINALIZER, Remediation, RemediationPolicy, record_status};
 
 /// How often a record is asked about in one go.
 const STEPS: usize = 8;
+
+/// What was read for a record.
+struct Seen {
+    live: Live,
+    /// Its policy, if that exists.
+    policy: Option<Arc<Policy>>,
+    /// Whether the API server says that the policy does not exist.
+    deleted: bool,
+}
+
+fn unread(why: &str) -> Live {
+    Live::Unreadable(Refusal {
+        code: 503,
+        reason: Reason::Refused.as_str().to_owned(),
+        message: why.to_owned(),
+    })
+}
 
 impl<W: Workloads> Leader<W> {
     /// Does what the record needs now. Returns after how long to look again.
@@ -36,13 +54,20 @@ impl<W: Workloads> Leader<W> {
                 }
                 return Ok(None);
             }
-            // Alone, so that two records never take the last place at once.
-            let _alone = match begun(&record) || record.finished() {
+            let seen = self.look(&record).await?;
+            // Alone, so that two records never take the last place at once; nothing is read meanwhile.
+            let _alone = match begun(&record) || record.finished() || idle(&record) {
                 true => None,
                 false => Some(self.admission.lock().await),
             };
-            let known = self.handed_over(&record);
-            let (next, settles) = self.ask(&record, known).await?;
+            let changed = self.with_objects(|objects| {
+                let known = objects.records.get(key);
+                known.is_none_or(|known| known.resource_version != record.resource_version)
+            });
+            if changed {
+                continue;
+            }
+            let (next, settles) = self.ask(&record, &seen);
             match next {
                 Next::Status(status) => self.put_status(&record, status).await?,
                 Next::Act(write) => {
@@ -75,46 +100,90 @@ impl<W: Workloads> Leader<W> {
         Ok(Some(Duration::from_secs(1)))
     }
 
-    /// What the record needs next, and when the check's last result settles.
-    async fn ask(
-        &self,
-        record: &Record,
-        known: Option<Live>,
-    ) -> Result<(Next, Option<Time>), Failed> {
+    /// Reads what the record needs.
+    async fn look(&self, record: &Record) -> Result<Seen, Failed> {
         let intent = &record.intent;
-        let namespace = &record.name.namespace;
-        let target = (intent.target.kind, intent.target.name.as_str());
-        let live: Live = match known {
-            Some(live) => live,
-            None => {
-                let live = self.workloads.facts(namespace, target, need(intent));
-                match self.limited(live).await {
-                    // The record's own deadlines go on while its target cannot be read.
-                    Err(error @ (Failed::Request(_) | Failed::Timeout)) => {
-                        Live::Unreadable(Refusal {
-                            code: 503,
-                            reason: Reason::Refused.as_str().to_owned(),
-                            message: error.to_string(),
-                        })
-                    }
-                    read => read?,
-                }
+        let known = self.handed_over(record);
+        // What is handed over was read just after its policy. Anything else is done only if the policy says so now.
+        let anew = known.is_none() && self.may_begin(record);
+        let live = async {
+            match known {
+                Some(live) => Ok(live),
+                None if idle(record) => Ok(unread("nothing is done for it")),
+                None => self.live(record).await,
             }
         };
-        let now = clock::now();
-        let policy = self.with_objects(|objects| objects.policies.get(&intent.policy).cloned());
-        let policy =
-            policy.filter(|policy| policy.object.uid().as_ref() == Some(&intent.policy_uid));
+        let policy = async {
+            match anew {
+                true => self
+                    .get_policy(&intent.policy)
+                    .await
+                    .map(|read| read.is_some()),
+                false => Ok(true),
+            }
+        };
+        let (live, policy) = tokio::join!(live, policy);
+        let (live, exists) = match (live?, policy) {
+            (live, Ok(exists)) => (live, exists),
+            (_, Err(error @ (Failed::Request(_) | Failed::Timeout))) => {
+                (unread(&format!("its policy: {error}")), true)
+            }
+            (_, Err(error)) => return Err(error),
+        };
+        let known = self.with_objects(|objects| objects.policies.get(&intent.policy).cloned());
+        let policy = known
+            .filter(|policy| exists && policy.object.uid().as_ref() == Some(&intent.policy_uid));
         let deleted = match &policy {
             Some(_) => false,
             // The cache may be behind; only the API server can say so.
-            None => !self.exists(record).await?,
+            None => !exists || !self.exists(record).await?,
         };
+        Ok(Seen {
+            live,
+            policy,
+            deleted,
+        })
+    }
+
+    /// Whether the record's first write, or the claim for it, may come next.
+    fn may_begin(&self, record: &Record) -> bool {
+        let status = &record.status;
+        let again = status.retry_at.is_some_and(|again| clock::now() < again);
+        let turn = || {
+            let rank = self.with_objects(|objects| objects.records.rank(record, self.term.0));
+            rank < self.shared.limits.in_flight
+        };
+        waits(record) && !record.finished() && !idle(record) && !again && turn()
+    }
+
+    async fn live(&self, record: &Record) -> Result<Live, Failed> {
+        let (intent, namespace) = (&record.intent, &record.name.namespace);
+        let target = (intent.target.kind, intent.target.name.as_str());
+        let live = self.workloads.facts(namespace, target, need(intent));
+        match self.limited(live).await {
+            // The record's own deadlines go on while its target cannot be read.
+            Err(error @ (Failed::Request(_) | Failed::Timeout)) => Ok(unread(&error.to_string())),
+            read => read,
+        }
+    }
+
+    /// What the record needs next, and when the check's last result settles.
+    fn ask(&self, record: &Record, seen: &Seen) -> (Next, Option<Time>) {
+        let intent = &record.intent;
+        let Seen {
+            live,
+            policy,
+            deleted,
+        } = seen;
+        let now = clock::now();
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
-        let rank = self.with_objects(|objects| objects.records.rank(record, self.term.0));
+        let (rank, last_hour) = self.with_objects(|objects| {
+            let records = &mut objects.records;
+            (records.rank(record, self.term.0), records.count_begun(now))
+        });
         let limits = self.shared.limits;
         let mut settles = None;
-        let (wanted, runs, check) = match (&policy, spec) {
+        let (wanted, runs, check) = match (policy, spec) {
             (Some(policy), Some(spec)) => {
                 let meant = self.with_objects(|objects| objects.meant(spec.source, &spec.check));
                 let inferred = policy.inferred();
@@ -131,7 +200,7 @@ impl<W: Workloads> Leader<W> {
                 let state = self.observed(&policy.object, spec, snapshot.as_deref(), &around, now);
                 let wanted = backed(spec, &state, record)
                     .and_then(|()| still_wanted(now, spec, &state, &around.world()))
-                    .and_then(|()| match &live {
+                    .and_then(|()| match live {
                         Live::Target(facts) if waits(record) => {
                             target_allows(spec, &intent.action, facts)
                         }
@@ -144,15 +213,28 @@ impl<W: Workloads> Leader<W> {
         };
         let standing = Standing {
             rank,
+            last_hour,
             term: self.term.0,
             limits,
             wanted,
             runs: &runs,
             check,
-            policy_deleted: deleted,
+            policy_deleted: *deleted,
+            set_back: self.set_back(intent),
             lasting: spec.is_some_and(|spec| spec.alert.is_some()),
         };
-        Ok((next(now, record, &live, &standing), settles))
+        (next(now, record, live, &standing), settles)
+    }
+
+    /// Whether the record's policy answers for setting back its replicas, and why not.
+    fn set_back(&self, intent: &Intent) -> Result<(), Reason> {
+        let policy = self.with_objects(|objects| {
+            let former = objects.policies.former(&intent.policy, &intent.policy_uid);
+            former.cloned()
+        });
+        let policy = policy.ok_or(Reason::PolicyDeleted)?;
+        let spec = policy.spec.as_ref().map_err(|_| Reason::InvalidPolicy)?;
+        sets_back(spec, intent)
     }
 
     async fn exists(&self, record: &Record) -> Result<bool, Failed> {
@@ -236,61 +318,4 @@ pub(super) fn parsed(object: &DynamicObject) -> Result<Record, Failed> {
     let value = serde_json::to_value(object).map_err(|error| Failed::Read(error.to_string()))?;
     let object = serde_json::from_value(value).map_err(|error| Failed::Read(error.to_string()))?;
     belonging(&object).map_err(Failed::Read)
-}
-
-/// Whether nothing is known to have been done for the record.
-fn waits(record: &Record) -> bool {
-    record.status.touched == Touched::No
-        && matches!(record.status.phase, Phase::Pending | Phase::Blocked)
-}
-
-/// Whether a record that is not begun is what its policy would still have done: the incident, the step and the mode are
-/// the policy's own. So nobody who may only write Remediations has anything done that no policy asks for, and an edit of
-/// the policy counts until the last moment.
-fn backed(spec: &PolicySpec, state: &PolicyState, record: &Record) -> Result<(), Reason> {
-    let intent = &record.intent;
-    let Intent {
-        incident,
-        step,
-        mode,
-        action,
-        target,
-        ..
-    } = intent;
-    if record.status.touched != Touched::No {
-        return Ok(());
-    }
-    let open = state.incident.as_ref();
-    if open.is_none_or(|open| open.id != incident.id) {
-        return Err(Reason::Recovered);
-    }
-    let step = usize::try_from(*step)
-        .ok()
-        .and_then(|step| spec.steps.get(step));
-    let asked = step.is_some_and(|step| step.action == *action)
-        && within(action, intent)
-        && *mode == spec.mode
-        && (target.kind, target.name.as_str()) == (spec.target.0, &*spec.target.1);
-    if asked {
-        Ok(())
-    } else {
-        Err(Reason::PolicyChanged)
-    }
-}
-
-/// Whether what is to be done in particular is no more than the action asks for.
-fn within(action: &Action, intent: &Intent) -> bool {
-    let pods = usize::try_from(match action {
-        Action::RestartPods { max, .. } => *max,
-        Action::RolloutRestart | Action::Scale(_) | Action::Rollback => 0,
-    });
-    let replicas = match (action, intent.replicas) {
-        (Action::Scale(Scaling::Absolute { replicas, .. }), Some((_, to))) => to == *replicas,
-        (Action::Scale(Scaling::By { step, max, .. }), Some((from, to))) => {
-            to == from.saturating_add(*step).min(*max)
-        }
-        (Action::Scale(_), None) => false,
-        (_, replicas) => replicas.is_none(),
-    };
-    pods.is_ok_and(|most| intent.pods.len() <= most) && replicas
 }

@@ -132,7 +132,7 @@ impl Shared {
             self.metrics.watch_error(source.kind.plural());
             return;
         }
-        let listed = matches!(change, Change::Complete(_)) && source.kind == Kind::Policy;
+        let listed = matches!(change, Change::Complete(..)) && source.kind == Kind::Policy;
         let keys = self.objects(|objects| {
             let concerns = objects.take(source, change, clock::now());
             concerns

@@ -171,10 +171,15 @@ pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> 
         _ => status.reason,
     };
     let action = intent.action.name().as_str();
-    let message = if status.message.is_empty() || reverted(status) == Some(reason) {
-        reason.sentence()
-    } else {
-        status.message.as_str()
+    let message = match reverted(status) {
+        Some(end @ (Reason::Reverted | Reason::RevertAbandoned)) if end == reason => {
+            end.sentence().to_owned()
+        }
+        Some(end) if end == reason => {
+            format!("the number of replicas is not set back: {}", end.sentence())
+        }
+        _ if status.message.is_empty() => reason.sentence().to_owned(),
+        _ => status.message.clone(),
     };
     // The first that is told of a record says why this step.
     let choice = intent.choice.as_ref();

@@ -26,8 +26,8 @@ pub(super) enum Change {
     Applied(ObjectKey, Value),
     /// The object does not exist any more.
     Deleted(ObjectKey),
-    /// These are all there are.
-    Complete(BTreeSet<ObjectKey>),
+    /// These are all there were at this resourceVersion.
+    Complete(BTreeSet<ObjectKey>, String),
     /// They may not be read, so that nothing is known of them.
     Forbidden,
     /// A list or watch failed.
@@ -199,8 +199,9 @@ impl<F: Fn(Change)> Watch<F> {
                 self.applied(object);
             }
             if page.metadata.next.is_empty() {
-                (self.tell)(Change::Complete(listed));
-                return Ok(page.metadata.resource_version);
+                let at = page.metadata.resource_version;
+                (self.tell)(Change::Complete(listed, at.clone()));
+                return Ok(at);
             }
             parameters.continue_token = Some(page.metadata.next);
         }
@@ -273,7 +274,7 @@ impl<F: Fn(Change)> Watch<F> {
             // server that has just started knows none for a while.
             Some(404) if kind.may_be_missing() => {
                 tracing::debug!(kind = kind.plural(), "not installed");
-                (self.tell)(Change::Complete(BTreeSet::new()));
+                (self.tell)(Change::Complete(BTreeSet::new(), String::new()));
                 return;
             }
             // Too old a version to watch from.

@@ -6,8 +6,8 @@ use super::learning::{self, Choice, Standing};
 use super::pattern::pattern;
 use super::target::{choose, reported_pods};
 use super::{
-    Action, Claim, Decision, Facts, FactsNeed, Incident, Incident0, Intent, Phase, PolicySpec,
-    PolicyState, Reason, Selection, Step, Strategy, TargetRef, Time, Touched, Verify, World,
+    Action, Claim, Decision, Facts, FactsNeed, Incident, Incident0, Intent, PolicySpec,
+    PolicyState, Reason, Selection, Step, Strategy, TargetRef, Time, Verify, World, next_attempt,
     settles_at,
 };
 
@@ -174,12 +174,7 @@ pub(super) fn decide_by(rules: Rules, question: Question<'_>, facts: Option<&Fac
         };
         match chosen {
             Ok(choice) => {
-                let attempt = question
-                    .tries()
-                    .map(|record| record.intent.attempt)
-                    .max()
-                    .unwrap_or(0)
-                    .saturating_add(1);
+                let attempt = next_attempt(question.tries());
                 return Decision::Act(Box::new(Intent {
                     pods: choice.pods,
                     replicas: choice.replicas,
@@ -211,8 +206,7 @@ struct Next<'a> {
 
 /// The gentlest step that has tries left, never one before a step that has been tried; or, of a policy that learns,
 /// the one that its record favours. A step that restarts the pods the check names is left out where it names none.
-/// What a disruption budget refused is no try: a harsher step would go round the budget. What the API server refused is
-/// one: it would refuse it again. Nor are those in `held` taken, which come early and are not allowed now.
+/// Nor are those in `held` taken, which come early and are not allowed now.
 fn next_step<'a>(
     rules: Rules,
     question: &Question<'a>,
@@ -222,11 +216,7 @@ fn next_step<'a>(
     let spec = question.spec;
     let touched: Vec<usize> = question
         .tries()
-        .filter(|record| record.status.phase != Phase::Blocked)
-        .filter(|record| {
-            let refused = matches!(record.status.reason, Reason::Forbidden | Reason::Refused);
-            record.status.touched != Touched::No || refused && record.finished()
-        })
+        .filter(|record| record.is_try())
         .filter_map(|record| usize::try_from(record.intent.step).ok())
         .collect();
     let names_pods = reported_pods(spec, &incident.errors).any;

@@ -41,6 +41,6 @@ pub use pattern::{Pattern, pattern};
 pub use reason::Reason;
 pub use record::*;
 pub use spec::*;
-pub use statistics::{ActionName, Statistics, Tally, count, prunable};
+pub use statistics::{ActionName, MOST_COUNTED, Statistics, Tally, count, prunable};
 pub use time::Time;
 pub use vocabulary::*;

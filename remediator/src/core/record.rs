@@ -168,6 +168,8 @@ pub struct RecordStatus {
     pub revert: Option<Revert>,
     /// Term of the leader that wrote it last.
     pub term: i64,
+    /// When it was begun: its first claim.
+    pub begun: Option<Time>,
 }
 
 impl Default for RecordStatus {
@@ -188,6 +190,7 @@ impl Default for RecordStatus {
             completed: None,
             revert: None,
             term: 0,
+            begun: None,
         }
     }
 }
@@ -240,6 +243,22 @@ impl Record {
     pub fn finished(&self) -> bool {
         self.status.completed.is_some()
     }
+
+    /// Whether it is one of the tries that a step has. What a disruption budget refused is none: a harsher step would go
+    /// round the budget. What the API server refused is one: it would refuse it again.
+    pub fn is_try(&self) -> bool {
+        let status = &self.status;
+        let refused = matches!(status.reason, Reason::Forbidden | Reason::Refused);
+        status.phase != Phase::Blocked
+            && (status.touched != Touched::No || refused && self.finished())
+    }
+}
+
+/// The number of the next attempt of an incident with these. The newest of an open incident is never pruned, so that no
+/// number, and with it no name, is given twice.
+pub fn next_attempt<'a>(tries: impl IntoIterator<Item = &'a Record>) -> u32 {
+    let numbers = tries.into_iter().map(|record| record.intent.attempt);
+    numbers.max().unwrap_or(0).saturating_add(1)
 }
 
 /// Bytes of a policy's name in its records' names, so that these stay below 63.

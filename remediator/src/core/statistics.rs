@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Incident, Learned, ObjectKey, Phase, Record, Time};
+use super::{Action, Incident, Learned, Mode, ObjectKey, Phase, Record, Time, Touched};
 
 /// Which of the actions, without its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,8 +74,15 @@ pub struct Tally {
     pub last: Option<Time>,
 }
 
-/// How long a finished record is kept at least, in seconds.
+/// How long a finished record is kept at least, in seconds; one that has touched nothing only while there are few.
 const KEPT: i64 = 3600;
+
+/// More finished records of a policy than this are many: twice the highest limit.
+const MANY: usize = 200;
+
+/// The most records that are counted and not deleted yet. The definition of a policy allows a list twice as long: a
+/// status with a longer one could not be written any more. What is beyond is counted as soon as others are deleted.
+pub const MOST_COUNTED: usize = 500;
 
 impl Statistics {
     /// Share of successes in successes and failures, in percent; what is inconclusive, blocked or a dry run says nothing.
@@ -103,9 +110,13 @@ pub fn count(mut statistics: Statistics, records: &[Record]) -> Statistics {
         .filter_map(|record| Some((record.status.completed?, record)))
         .filter(|(_, record)| !statistics.counted.contains(&counted_name(record)))
         .collect();
-    // Of what is learned the last is remembered longest.
-    ended.sort_by_key(|(completed, record)| (*completed, record.intent.attempt));
-    for (completed, record) in ended {
+    // The oldest, as they are the first to be deleted; and of what is learned the last is remembered longest.
+    ended.sort_by(|(a, one), (b, other)| {
+        let order = |record: &Record| (record.intent.attempt, record.name.clone());
+        a.cmp(b).then_with(|| order(one).cmp(&order(other)))
+    });
+    let room = MOST_COUNTED.saturating_sub(statistics.counted.len());
+    for (completed, record) in ended.into_iter().take(room) {
         if !statistics.counted.insert(counted_name(record)) {
             continue;
         }
@@ -129,8 +140,8 @@ pub fn count(mut statistics: Statistics, records: &[Record]) -> Statistics {
     statistics
 }
 
-/// Records that can be deleted: the oldest beyond `limit` that are finished, counted, an hour old and not of the open
-/// incident, whose tries they are.
+/// Records that can be deleted: the oldest beyond `limit` that are finished, counted, an hour old and not needed by the
+/// open incident.
 pub fn prunable(
     statistics: &Statistics,
     records: &[Record],
@@ -143,6 +154,20 @@ pub fn prunable(
         .filter_map(|record| record.status.completed.map(|completed| (completed, record)))
         .collect();
     finished.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.name.cmp(&other.name)));
+    let many = finished.len() > MANY;
+    let open = |record: &&Record| {
+        incident.is_some_and(|incident| incident.id == record.intent.incident.id)
+    };
+    let newest = |of: fn(&Record) -> bool| {
+        let open = records.iter().filter(open).filter(|record| of(record));
+        open.map(|record| record.intent.attempt).max()
+    };
+    let kept = [newest(|_| true), newest(dry)];
+    // Of an open incident the tries say what comes next, the newest its number, and a dry run that there was one.
+    let needed = |record: &Record| {
+        open(&record)
+            && (touched(record) || record.is_try() || kept.contains(&Some(record.intent.attempt)))
+    };
     finished
         .into_iter()
         .skip(usize::try_from(limit).unwrap_or(usize::MAX))
@@ -153,11 +178,19 @@ pub fn prunable(
                 .as_ref()
                 .is_some_and(|revert| revert.end.is_none());
             statistics.counted.contains(&counted_name(record))
-                && incident.is_none_or(|incident| incident.id != record.intent.incident.id)
-                && now.since(*completed) >= KEPT
+                && !needed(record)
+                && (now.since(*completed) >= KEPT || many && !touched(record))
                 && !reverts
                 && !record.deleting
         })
         .map(|(_, record)| record.name.clone())
         .collect()
+}
+
+fn touched(record: &Record) -> bool {
+    record.status.touched != Touched::No
+}
+
+fn dry(record: &Record) -> bool {
+    record.intent.mode == Mode::DryRun
 }

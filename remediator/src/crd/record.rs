@@ -221,6 +221,7 @@ pub fn record_status(intent: &Intent, status: &RecordStatus) -> RemediationStatu
         completed,
         revert,
         term,
+        begun,
     } = status.clone();
     let message = bounded(&message, MESSAGE_LENGTH);
     RemediationStatus {
@@ -259,6 +260,7 @@ pub fn record_status(intent: &Intent, status: &RecordStatus) -> RemediationStatu
             end: revert.end,
         }),
         term,
+        begun_time: begun,
     }
 }
 

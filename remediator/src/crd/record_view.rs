@@ -169,6 +169,7 @@ fn read_status(status: &RemediationStatus) -> Result<RecordStatus, Invalid> {
             end: revert.end,
         }),
         term: status.term,
+        begun: status.begun_time,
     })
 }
 

@@ -358,6 +358,10 @@ pub struct RemediationStatus {
     /// Term of the leader that wrote this.
     #[serde(default)]
     pub term: i64,
+    /// When it was begun: just before the first write to the workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time")]
+    pub begun_time: Option<Time>,
 }
 
 fn phase(_: &mut SchemaGenerator) -> Schema {
@@ -409,7 +413,7 @@ pub struct Revert {
     /// What the workload was when it was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// How it ended: Reverted or RevertAbandoned.
+    /// How it ended: Reverted or RevertAbandoned; or why the policy does not answer for it, such as PolicyChanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "reason")]
     pub end: Option<Reason>,

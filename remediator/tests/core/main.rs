@@ -8,3 +8,4 @@ mod model;
 mod purity;
 mod recordings;
 mod simulation;
+mod statistics;

@@ -1,7 +1,7 @@
 //! The HTTP server of either line, with a listener that can go away and connections that can be cut.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use http::{Response, StatusCode};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -195,6 +196,15 @@ pub(crate) struct Accepting {
     down: Arc<AtomicBool>,
 }
 
+impl Drop for Accepting {
+    /// Closing is not enough: a process that is just being started holds a copy of the socket until it runs its program,
+    /// and as long as anybody does, connections are accepted.
+    fn drop(&mut self) {
+        // An error means that it does not listen any more.
+        let _ = SockRef::from(&self.listener).shutdown(Shutdown::Both);
+    }
+}
+
 impl Listener for Accepting {
     type Io = Cuttable;
     type Addr = SocketAddr;
@@ -261,5 +271,31 @@ impl AsyncWrite for Cuttable {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::os::fd::AsFd as _;
+
+    use tokio::net::TcpListener;
+
+    use super::Accepting;
+
+    #[tokio::test]
+    async fn nothing_is_accepted_any_more_though_a_child_holds_a_copy_of_the_socket() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let copy = listener.as_fd().try_clone_to_owned().unwrap();
+        drop(Accepting {
+            listener,
+            down: std::sync::Arc::default(),
+        });
+        let refused = TcpStream::connect(address).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        // And the address can be listened on again.
+        TcpListener::bind(address).await.unwrap();
+        drop(copy);
     }
 }

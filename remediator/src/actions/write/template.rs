@@ -4,7 +4,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::super::answer::{Write, invalid, not_sent, refusal};
-use super::super::kinds::{Workload, frozen, workloads};
+use super::super::kinds::{Workload, controller, frozen, workloads};
 use super::super::limited;
 use super::super::read::RESTARTED;
 use super::super::revisions::{revisions, template};
@@ -40,7 +40,7 @@ pub(super) async fn roll_back(
     if let Err(answer) = reaches_pods(place, target, claim).await {
         return answer;
     }
-    let mut template = match former(place, target.kind, revision).await {
+    let mut template = match former(place, target, revision).await {
         Ok(template) => template,
         Err(refusal) => return Answer::Refused(refusal),
     };
@@ -85,9 +85,10 @@ async fn reaches_pods(place: Place<'_>, target: &TargetRef, claim: &Claim) -> Re
 /// needed.
 async fn former(
     place: Place<'_>,
-    kind: TargetKind,
+    target: &TargetRef,
     (name, uid): (&str, &str),
 ) -> Result<Value, Refusal> {
+    let kind = target.kind;
     let api = revisions(place.client, place.namespace, kind);
     let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
     let found = limited(api.list(&parameters)).await;
@@ -105,6 +106,14 @@ async fn former(
     };
     if found.metadata.uid.as_deref() != Some(uid) {
         return Err(changed(409, "Conflict", "it was created anew"));
+    }
+    // A record is only what somebody has written: of another workload's template nothing gets into this one.
+    if controller(&found.metadata) != Some(target.uid.as_str()) {
+        let kind = kind.as_str();
+        return Err(invalid(format!(
+            "revision {name} was expected to belong to {kind} {} with UID {}; it does not",
+            target.name, target.uid
+        )));
     }
     template(kind, found).ok_or_else(|| {
         invalid(format!(

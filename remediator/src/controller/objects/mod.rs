@@ -66,7 +66,7 @@ impl Objects {
                 self.remove(kind, &key);
                 vec![concerns(kind, key)]
             }
-            Change::Complete(all) => {
+            Change::Complete(all, at) => {
                 self.complete.insert(source.clone());
                 let here = |key: &ObjectKey| {
                     let namespace = source.namespace.as_ref();
@@ -75,7 +75,7 @@ impl Objects {
                 let gone: Vec<ObjectKey> = self
                     .keys(kind)
                     .into_iter()
-                    .filter(|key| here(key) && !all.contains(key))
+                    .filter(|key| here(key) && !all.contains(key) && !self.newer(kind, key, &at))
                     .collect();
                 gone.into_iter()
                     .map(|key| {
@@ -92,6 +92,27 @@ impl Objects {
                 Vec::new()
             }
             Change::Failed => Vec::new(),
+        }
+    }
+
+    /// Whether what is known of the object is newer than a list: our own write may have made it while the list was read,
+    /// and the watch that begins where the list was read tells of it later.
+    fn newer(&self, kind: Kind, key: &ObjectKey, list: &str) -> bool {
+        let known = match kind {
+            Kind::Record => {
+                let record = self.records.get(key);
+                record.map(|record| record.resource_version.as_str())
+            }
+            Kind::Policy => {
+                let policy = self.policies.get(key);
+                policy.and_then(|policy| policy.object.metadata.resource_version.as_deref())
+            }
+            Kind::Check(_) | Kind::Schedule => None,
+        };
+        let number = |version: &str| version.parse::<u64>().ok();
+        match (known.and_then(number), number(list)) {
+            (Some(known), Some(list)) => known > list,
+            _ => false,
         }
     }
 
@@ -397,5 +418,57 @@ fn concerns(kind: Kind, key: ObjectKey) -> Concerns {
         Kind::Policy => Concerns::Policy(key),
         Kind::Record => Concerns::Record(key),
         Kind::Check(_) | Kind::Schedule => Concerns::Check(key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::super::kinds::Kind;
+    use super::super::watch::{Change, Source};
+    use super::{ObjectKey, Objects, Time, belonging, read};
+
+    fn record(version: &str) -> Value {
+        json!({
+            "apiVersion": "kuberhealer.io/v1alpha1", "kind": "Remediation",
+            "metadata": {
+                "name": "web-0123456789-1", "namespace": "shop", "uid": "r", "resourceVersion": version,
+                "ownerReferences": [{
+                    "apiVersion": "kuberhealer.io/v1alpha1", "kind": "RemediationPolicy", "name": "web", "uid": "p",
+                    "controller": true,
+                }],
+            },
+            "spec": {
+                "policy": "web", "policyUID": "p", "attempt": 1, "step": 0, "mode": "Enforce", "run": "a",
+                "incident": {"id": "0123456789", "openedTime": "2026-01-01T00:00:00Z", "firstRun": "a"},
+                "time": "2026-01-01T00:00:00Z", "actionName": "rolloutRestart", "action": {"rolloutRestart": {}},
+                "target": {"kind": "Deployment", "name": "web", "uid": "t"},
+                "claim": {"resourceVersion": "1", "generation": 1},
+                "verify": {"seconds": 1, "successThreshold": 1, "failureThreshold": 1},
+            },
+        })
+    }
+
+    #[test]
+    fn what_was_written_while_a_list_was_read_outlives_the_list() {
+        let source = Source {
+            kind: Kind::Record,
+            namespace: None,
+        };
+        let key = ObjectKey {
+            namespace: "shop".into(),
+            name: "web-0123456789-1".into(),
+        };
+        for (list, stays) in [("9", true), ("10", false), ("11", false), ("", false)] {
+            let mut objects = Objects::default();
+            let own = read::any(record("10")).and_then(|object| belonging(&object));
+            objects.put_record(own.unwrap());
+            let all = Change::Complete(BTreeSet::new(), list.to_owned());
+            objects.take(&source, all, Time::from_unix(0));
+            assert_eq!(objects.records.get(&key).is_some(), stays, "{list:?}");
+        }
     }
 }

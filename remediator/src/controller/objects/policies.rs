@@ -1,13 +1,13 @@
 //! Policies, by name, by the checks they name and by their targets.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use serde_json::Value;
 
 use crate::core::reason::bounded;
-use crate::core::{CheckKey, Inferred, ObjectKey, PolicySpec, TargetKind};
+use crate::core::{Action, CheckKey, Inferred, ObjectKey, PolicySpec, TargetKind};
 use crate::crd::{Invalid, RemediationPolicy, policy_view, upstreams_view};
 
 /// A policy.
@@ -101,7 +101,11 @@ pub(in crate::controller) struct Policies {
     inferring: BTreeSet<ObjectKey>,
     /// Policies that alerts trigger, by the first of the labels asked for.
     alerts: HashMap<(String, String), BTreeSet<ObjectKey>>,
+    departed: VecDeque<Arc<Policy>>,
 }
+
+/// Policies that do not exist any more and are remembered, because they may have scaled something that is to be set back.
+const DEPARTED: usize = 1000;
 
 /// What a change of policies means for the rest.
 #[derive(Debug, Default)]
@@ -119,6 +123,30 @@ pub(super) struct Renamed {
 impl Policies {
     pub(in crate::controller) fn get(&self, key: &ObjectKey) -> Option<&Arc<Policy>> {
         self.all.get(key)
+    }
+
+    /// The policy of this name and UID, also if it was deleted while this process ran.
+    pub(in crate::controller) fn former(&self, key: &ObjectKey, uid: &str) -> Option<&Arc<Policy>> {
+        let existing = self.all.get(key);
+        let mut known = existing.into_iter().chain(self.departed.iter().rev());
+        known.find(|policy| {
+            let object = &policy.object;
+            object.metadata.uid.as_deref() == Some(uid)
+                && object.metadata.name.as_deref() == Some(&*key.name)
+                && object.metadata.namespace.as_deref() == Some(&*key.namespace)
+        })
+    }
+
+    fn depart(&mut self, policy: Arc<Policy>) {
+        let steps = policy.spec.as_ref().map(|spec| spec.steps.as_slice());
+        let mut steps = steps.unwrap_or_default().iter();
+        if !steps.any(|step| matches!(step.action, Action::Scale(_))) {
+            return;
+        }
+        self.departed.push_back(policy);
+        if self.departed.len() > DEPARTED {
+            self.departed.pop_front();
+        }
     }
 
     pub(in crate::controller) fn malformed(&self, key: &ObjectKey) -> Option<&Malformed> {
@@ -233,6 +261,11 @@ impl Policies {
         }
         self.malformed.remove(key);
         let before = self.all.insert(key.clone(), policy.clone());
+        if let Some(before) = &before
+            && before.object.uid() != policy.object.uid()
+        {
+            self.depart(before.clone());
+        }
         Some(self.index(key, before.as_deref(), Some(&policy)))
     }
 
@@ -269,6 +302,7 @@ impl Policies {
     pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<Renamed> {
         self.malformed.remove(key);
         let before = self.all.remove(key)?;
+        self.depart(before.clone());
         Some(self.index(key, Some(&before), None))
     }
 

@@ -3,11 +3,20 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::core::execution::{in_flight, rank};
-use crate::core::{ObjectKey, Record, Time, Touched};
+use crate::clock;
+use crate::core::execution::{begun, in_flight, rank, used};
+use crate::core::{ObjectKey, Record, Time};
 
 /// An hour, for the limit of remediations in it.
-const HOUR: u32 = 3600;
+const HOUR: i64 = 3600;
+
+/// Records that do not exist any more of which it is remembered when they were begun: as many as the limit can be.
+const FORGOTTEN: usize = 10_000;
+
+/// The end of time, for what is under way.
+fn never() -> Time {
+    Time::from_unix(i64::MAX)
+}
 
 /// No leader's term.
 const UNSURE: i64 = -1;
@@ -26,6 +35,30 @@ pub(in crate::controller) struct Records {
     by_owner: HashMap<Owner, Arc<Vec<Record>>>,
     unfinished: BTreeSet<ObjectKey>,
     times: BTreeSet<(Time, ObjectKey)>,
+    gone: Gone,
+}
+
+/// When records were begun that do not exist any more: whoever deletes a policy and creates it anew, or deletes records,
+/// does not get around the limit in an hour. A process that starts knows of none.
+#[derive(Debug, Default)]
+struct Gone(BTreeSet<(Time, String)>);
+
+impl Gone {
+    fn remember(&mut self, record: &Record) {
+        // What was under way may have taken effect until now.
+        let Some(at) = used(clock::now(), record) else {
+            return;
+        };
+        self.0.insert((at, record.uid.clone()));
+        if self.0.len() > FORGOTTEN {
+            self.0.pop_first();
+        }
+    }
+
+    fn count(&mut self, since: Time) -> u32 {
+        self.0.retain(|(at, _)| *at > since);
+        count(self.0.iter())
+    }
 }
 
 impl Records {
@@ -51,7 +84,11 @@ impl Records {
         if older {
             return;
         }
-        self.remove(&record.name);
+        // One of the same name that is another is gone.
+        let replaced = self.take(&record.name);
+        if let Some(replaced) = replaced.filter(|replaced| replaced.uid != record.uid) {
+            self.gone.remember(&replaced);
+        }
         let owner = Owner {
             policy: record.intent.policy.clone(),
             uid: record.intent.policy_uid.clone(),
@@ -59,7 +96,9 @@ impl Records {
         if !record.finished() {
             self.unfinished.insert(record.name.clone());
         }
-        self.times.insert((record.intent.time, record.name.clone()));
+        if let Some(at) = used(never(), &record) {
+            self.times.insert((at, record.name.clone()));
+        }
         self.owners.insert(record.name.clone(), owner.clone());
         Arc::make_mut(self.by_owner.entry(owner).or_default()).push(record);
     }
@@ -81,21 +120,24 @@ impl Records {
     }
 
     pub(super) fn remove(&mut self, key: &ObjectKey) {
-        let Some(owner) = self.owners.remove(key) else {
-            return;
-        };
-        let Some(records) = self.by_owner.get_mut(&owner) else {
-            return;
-        };
-        self.unfinished.remove(key);
-        let own = Arc::make_mut(records);
-        for record in own.iter().filter(|record| record.name == *key) {
-            self.times.remove(&(record.intent.time, key.clone()));
+        if let Some(record) = self.take(key) {
+            self.gone.remember(&record);
         }
-        own.retain(|record| record.name != *key);
+    }
+
+    fn take(&mut self, key: &ObjectKey) -> Option<Record> {
+        let owner = self.owners.remove(key)?;
+        let own = Arc::make_mut(self.by_owner.get_mut(&owner)?);
+        let at = own.iter().position(|record| record.name == *key)?;
+        let record = own.swap_remove(at);
         if own.is_empty() {
             self.by_owner.remove(&owner);
         }
+        self.unfinished.remove(key);
+        if let Some(at) = used(never(), &record) {
+            self.times.remove(&(at, key.clone()));
+        }
+        Some(record)
     }
 
     pub(in crate::controller) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
@@ -115,12 +157,18 @@ impl Records {
         count(self.in_flight())
     }
 
-    /// How many were begun in the last hour.
-    pub(in crate::controller) fn count_last_hour(&self, now: Time) -> u32 {
-        let since = Time::from_unix(now.unix().saturating_sub(i64::from(HOUR)));
-        let latest = self.times.iter().rev().take_while(|(at, _)| *at > since);
-        let latest = latest.filter_map(|(_, key)| self.get(key));
-        count(latest.filter(|record| record.status.touched != Touched::No || in_flight(record)))
+    /// How many were begun in the last hour, whether they still exist or not.
+    pub(in crate::controller) fn count_begun(&mut self, now: Time) -> u32 {
+        let since = Time::from_unix(now.unix().saturating_sub(HOUR));
+        let latest = self.times.iter().rev();
+        let latest = count(latest.take_while(|(at, _)| *at > since));
+        latest.saturating_add(self.gone.count(since))
+    }
+
+    /// How many were begun in the last hour, or are about to be.
+    pub(in crate::controller) fn count_last_hour(&mut self, now: Time) -> u32 {
+        let about_to = count(self.in_flight().filter(|record| !begun(record)));
+        self.count_begun(now).saturating_add(about_to)
     }
 
     /// Policies with a remediation in flight.

@@ -1,18 +1,20 @@
 //! What the answer to a write makes of a record.
 
 use super::revert::reverted;
-use super::{Answer, Refusal, TargetWrite, applied, over, settled, to};
+use super::{Answer, BEGIN_SECONDS, Refusal, TargetWrite, applied, over, settled, to};
 use crate::core::{Claim, Phase, Reason, Record, RecordStatus, Time, Touched};
 
 /// Seconds until a refused eviction is tried again, doubled each time, and the most.
 const BLOCKED: u32 = 30;
 const BLOCKED_MOST: u32 = 300;
 
-/// Seconds until a request is made again that the server had no time for.
+/// Seconds until a request is made again that the server had no time for, at least.
 const BUSY: u32 = 5;
 
-/// The record's status after the answer to its write. If it is what it was, there is nothing to write: read the target
-/// again and ask [`super::next`].
+/// Seconds until a request is made again that came to nothing, at most.
+const AGAIN_MOST: i64 = 60;
+
+/// The record's status after the answer to its write.
 pub fn answered(now: Time, record: &Record, write: &TargetWrite, answer: Answer) -> RecordStatus {
     let (intent, status) = (&record.intent, &record.status);
     if record.finished() {
@@ -31,11 +33,15 @@ pub fn answered(now: Time, record: &Record, write: &TargetWrite, answer: Answer)
             Reason::TargetChanged,
             "it does not exist any more",
         ),
-        Answer::Conflict => status.clone(),
-        Answer::Unknown => RecordStatus {
-            touched: status.touched.max(Touched::Maybe),
-            ..status.clone()
-        },
+        Answer::Conflict => again(now, record, Reason::Conflict, ""),
+        Answer::Unknown => {
+            let details = "no answer says whether it was done";
+            let tried = again(now, record, Reason::Refused, details);
+            RecordStatus {
+                touched: status.touched.max(Touched::Maybe),
+                ..tried
+            }
+        }
         Answer::Budget(message) if begun => settled(
             now,
             intent,
@@ -56,12 +62,13 @@ fn refused(now: Time, record: &Record, begun: bool, refusal: &Refusal) -> Record
     let (intent, status) = (&record.intent, &record.status);
     let reason = match refusal.code {
         // Not sent: whoever leads goes on.
-        0 => return status.clone(),
+        0 => return again(now, record, Reason::Refused, &refusal.message),
         429 => {
+            let tried = again(now, record, Reason::Refused, &refusal.message);
             return RecordStatus {
-                retry_at: Some(now.plus(BUSY)),
+                retry_at: tried.retry_at.max(tried.retry_at.map(|_| now.plus(BUSY))),
                 claim: unclaimed(status),
-                ..status.clone()
+                ..tried
             };
         }
         401 | 403 => Reason::Forbidden,
@@ -72,6 +79,25 @@ fn refused(now: Time, record: &Record, begun: bool, refusal: &Refusal) -> Record
         return settled(now, intent, status, &why);
     }
     over(now, status, Phase::Inconclusive, reason, &refusal.message)
+}
+
+/// The same once more, but not at once, and not for ever: there may be something that is always in the way.
+fn again(now: Time, record: &Record, reason: Reason, details: &str) -> RecordStatus {
+    let status = &record.status;
+    let tried = now.since(status.begun.unwrap_or(record.intent.time));
+    // Of several pods there is a time in which they have to be replaced.
+    if status.phase == Phase::Pending && tried > BEGIN_SECONDS {
+        return over(now, status, Phase::Inconclusive, reason, details);
+    }
+    RecordStatus {
+        retry_at: Some(now.plus(pause(tried))),
+        ..status.clone()
+    }
+}
+
+/// How long to wait after having tried for so many seconds: as long again, so that it doubles.
+pub(super) fn pause(tried: i64) -> u32 {
+    u32::try_from(tried.clamp(1, AGAIN_MOST)).unwrap_or(1)
 }
 
 /// The claim after a write that was turned down: none, if it was the only one that can have been made with it.

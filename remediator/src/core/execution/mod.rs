@@ -30,7 +30,7 @@ use super::{
 pub use answer::answered;
 pub use next::next;
 pub use taken::{Taken, taken};
-pub use turn::{begun, in_flight, rank};
+pub use turn::{begun, idle, in_flight, rank, used};
 
 /// Seconds a target has to settle after a write; Kubernetes' default progress deadline of a Deployment.
 pub const SETTLE_SECONDS: u32 = 600;
@@ -77,6 +77,8 @@ impl Refusal {
 pub struct Standing<'a> {
     /// How many records go before it: [`rank`].
     pub rank: u32,
+    /// How many others have used up the limit of an hour: [`used`].
+    pub last_hour: u32,
     /// The term of the leader that asks.
     pub term: i64,
     /// The remediator's limits.
@@ -91,6 +93,8 @@ pub struct Standing<'a> {
     pub policy_deleted: bool,
     /// Whether what was told holds until something else is: an alert fires until it is resolved, and is then resolved.
     pub lasting: bool,
+    /// Whether the policy answers for setting back the record's replicas, and why not.
+    pub set_back: Result<(), Reason>,
 }
 
 /// What a record needs next.
@@ -216,20 +220,23 @@ fn over(
 
 /// The status once the write has taken effect; `touched` says how surely it was this record's.
 fn applied(now: Time, intent: &Intent, status: &RecordStatus, touched: Touched) -> RecordStatus {
-    let scaled = intent.replicas.is_some() && intent.autoscaler.is_none();
     RecordStatus {
         touched: status.touched.max(touched),
         applied: Some(status.applied.unwrap_or(now)),
         deadline: Some(now.plus(SETTLE_SECONDS)),
-        revert: status.revert.clone().or_else(|| {
-            intent.revert_after.filter(|_| scaled).map(|after| Revert {
-                due: now.plus(after),
-                claim: None,
-                end: None,
-            })
-        }),
+        revert: status.revert.clone().or_else(|| way_back(now, intent)),
         ..to(status, Phase::Applied, Reason::Applied, "")
     }
+}
+
+/// The way back of what takes effect now, if there is one.
+fn way_back(now: Time, intent: &Intent) -> Option<Revert> {
+    let scaled = intent.replicas.is_some() && intent.autoscaler.is_none();
+    intent.revert_after.filter(|_| scaled).map(|after| Revert {
+        due: now.plus(after),
+        claim: None,
+        end: None,
+    })
 }
 
 /// The status once the target has settled: from here on runs are counted.

@@ -2,10 +2,11 @@
 
 use super::pods::pods;
 use super::revert::revert;
-use super::turn::foreign;
+use super::turn::{begun, foreign};
 use super::verify::verify;
 use super::{
-    BEGIN_SECONDS, Live, Next, Standing, Taken, TargetWrite, applied, over, settled, taken,
+    BEGIN_SECONDS, Live, Next, Standing, Taken, TargetWrite, applied, over, settled, taken, to,
+    way_back,
 };
 use crate::core::{Claim, Facts, Intent, Mode, Phase, Reason, Record, RecordStatus, Time, Touched};
 
@@ -14,6 +15,9 @@ pub(super) const LOOK_AGAIN: u32 = 2;
 
 /// Seconds until a record whose turn it is not is looked at again.
 const TURN: u32 = 5;
+
+/// Seconds until a record is looked at again that has to wait for the limit of an hour.
+const HOURLY: u32 = 30;
 
 /// What the record needs next. Nothing but the record is remembered from one call to the next: whoever calls it, after
 /// whatever crash, gets the same answer for the same world.
@@ -51,12 +55,16 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
     }
     let orphaned = standing.policy_deleted || record.deleting;
     if intent.mode == Mode::Manual && !record.approved {
+        let reason = Reason::AwaitingApproval;
         return match standing.wanted {
             _ if orphaned => drop(Reason::PolicyDeleted, ""),
             Err(reason) => drop(reason, "before it was approved"),
+            Ok(()) if status.reason != reason => {
+                Next::Status(to(status, Phase::Pending, reason, ""))
+            }
             Ok(()) => Next::Wait {
                 until: now.plus(60),
-                reason: Reason::AwaitingApproval,
+                reason,
             },
         };
     }
@@ -79,7 +87,10 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
         return Next::Status(found);
     }
     if orphaned {
-        return drop(Reason::PolicyDeleted, "");
+        return match &status.claim {
+            Some(_) => doubtful(now, record, Reason::PolicyDeleted),
+            None => drop(Reason::PolicyDeleted, ""),
+        };
     }
     if let Err(reason) = standing.wanted {
         return match (status.phase, &status.claim) {
@@ -91,7 +102,7 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
                 reason.as_str(),
             ),
             (_, None) => drop(reason, "before anything was done"),
-            (_, Some(_)) => drop(reason, "before it was known to be done"),
+            (_, Some(_)) => doubtful(now, record, reason),
         };
     }
     if let Some(until) = status.retry_at.filter(|until| now < *until) {
@@ -102,6 +113,11 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
         let wait = patience(now, record, Reason::TooManyInFlight, TURN, "");
         return adopted(record, standing, wait);
     }
+    // The decision asked too, but this may be long after it.
+    if !begun(record) && standing.last_hour >= standing.limits.per_hour {
+        let wait = patience(now, record, Reason::RateLimited, HOURLY, "");
+        return adopted(record, standing, wait);
+    }
     if !intent.pods.is_empty() {
         return pods(now, record, facts, standing);
     }
@@ -110,11 +126,23 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
 
 /// What an earlier leader wrote may still be followed by a write of its that arrives late. So a record is written once
 /// in the own term before others are begun on the strength of it not having been begun.
+///
+/// A wait for the limit of an hour may be long: the record says so.
 fn adopted(record: &Record, standing: &Standing<'_>, wait: Next) -> Next {
+    let status = &record.status;
     match wait {
+        Next::Wait {
+            reason: reason @ Reason::RateLimited,
+            ..
+        } if status.reason != reason && status.phase == Phase::Pending => {
+            Next::Status(RecordStatus {
+                term: standing.term,
+                ..to(status, Phase::Pending, reason, "")
+            })
+        }
         Next::Wait { .. } if foreign(record, standing.term) => Next::Status(RecordStatus {
             term: standing.term,
-            ..record.status.clone()
+            ..status.clone()
         }),
         other => other,
     }
@@ -177,11 +205,13 @@ fn write(now: Time, record: &Record, facts: &Facts, standing: &Standing<'_>) -> 
             minimum,
             record: record.name.name.to_string(),
         };
-        return act(record, facts, standing, write);
+        return act(now, record, facts, standing, write);
     }
     match intent_write(intent, here.clone()) {
-        Some(_) if record.status.claim.as_ref() != Some(&here) => claimed(record, here, standing),
-        Some(write) => act(record, facts, standing, write),
+        Some(_) if record.status.claim.as_ref() != Some(&here) => {
+            claimed(now, record, here, standing)
+        }
+        Some(write) => act(now, record, facts, standing, write),
         None => end(
             now,
             record,
@@ -202,6 +232,7 @@ fn here(facts: &Facts) -> Claim {
 /// The write, if the record says already that this leader is about to make it. A record without a claim was never begun,
 /// whatever happened since.
 pub(super) fn act(
+    now: Time,
     record: &Record,
     facts: &Facts,
     standing: &Standing<'_>,
@@ -209,25 +240,34 @@ pub(super) fn act(
 ) -> Next {
     match &record.status.claim {
         Some(_) if !foreign(record, standing.term) => Next::Act(write),
-        Some(claim) => claimed(record, claim.clone(), standing),
-        None => claimed(record, here(facts), standing),
+        Some(claim) => claimed(now, record, claim.clone(), standing),
+        None => claimed(now, record, here(facts), standing),
     }
 }
 
 /// The status with this claim. The leader before may have made its write, and it may be under way still.
-fn claimed(record: &Record, claim: Claim, standing: &Standing<'_>) -> Next {
+fn claimed(now: Time, record: &Record, claim: Claim, standing: &Standing<'_>) -> Next {
     let status = &record.status;
     let inherited = status.claim.is_some() && foreign(record, standing.term);
     Next::Status(RecordStatus {
         claim: Some(claim),
+        begun: Some(status.begun.unwrap_or(now)),
         term: standing.term,
         touched: if inherited {
             status.touched.max(Touched::Maybe)
         } else {
             status.touched
         },
-        ..status.clone()
+        ..unwaiting(status)
     })
+}
+
+/// The status without what it waited for.
+fn unwaiting(status: &RecordStatus) -> RecordStatus {
+    match status.phase {
+        Phase::Pending => to(status, Phase::Pending, Reason::Intended, ""),
+        _ => status.clone(),
+    }
 }
 
 fn intent_write(intent: &Intent, claim: Claim) -> Option<TargetWrite> {
@@ -339,4 +379,25 @@ fn ended(
         None => over.touched,
     };
     RecordStatus { touched, ..over }
+}
+
+/// The record is over although its write may still arrive. If that scales, and is to be set back, it is set back all the
+/// same; the generation will tell whether there is anything to set back.
+fn doubtful(now: Time, record: &Record, reason: Reason) -> Next {
+    let details = "before it was known to be done";
+    let over = ended(now, &record.status, Phase::Inconclusive, reason, details);
+    let revert = over
+        .revert
+        .clone()
+        .or_else(|| way_back(now, &record.intent));
+    if revert.is_none() {
+        return Next::Status(over);
+    }
+    let details = format!("{details}; if it is done after all, it is set back when that is due");
+    let message = reason.message(details);
+    Next::Status(RecordStatus {
+        revert,
+        message,
+        ..over
+    })
 }

@@ -77,11 +77,15 @@ fn evict(
             unsettled(now, record)
         };
     }
+    if let Some(until) = status.retry_at.filter(|until| now < *until) {
+        let reason = status.reason;
+        return Next::Wait { until, reason };
+    }
     let write = TargetWrite::Evict {
         pod: pod.name.clone(),
         uid: pod.uid.clone(),
     };
-    act(record, facts, standing, write)
+    act(now, record, facts, standing, write)
 }
 
 /// Whether the target has all its pods again and those that came since the intent are ready. The others need not be: a

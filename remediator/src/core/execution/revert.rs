@@ -1,10 +1,14 @@
 //! Setting back the number of replicas, with a claim of its own.
 
+use super::answer::pause;
 use super::{Answer, BEGIN_SECONDS, Live, Next, Standing, TargetWrite};
 use crate::core::{Claim, Facts, Reason, Record, RecordStatus, Revert, Time};
 
 /// Seconds between two tries.
 const AGAIN: u32 = 30;
+
+/// Seconds within which a request arrives whose sender has given it up, with much to spare.
+const ARRIVES: u32 = 60;
 
 /// What comes next for a record that is over.
 pub(super) fn revert(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Next {
@@ -15,7 +19,11 @@ pub(super) fn revert(now: Time, record: &Record, live: &Live, standing: &Standin
         return finished(record);
     }
     let at_once = standing.policy_deleted || record.deleting;
-    let due = if at_once { now } else { revert.due };
+    let due = if at_once {
+        soonest(record).min(revert.due)
+    } else {
+        revert.due
+    };
     let due = record.status.retry_at.map_or(due, |again| due.max(again));
     if now < due {
         return Next::Wait {
@@ -36,7 +44,32 @@ pub(super) fn revert(now: Time, record: &Record, live: &Live, standing: &Standin
             };
         }
     };
-    set_back(record, revert, facts)
+    let next = set_back(record, revert, facts);
+    let writes = match &next {
+        Next::Act(_) => true,
+        Next::Status(status) => status
+            .revert
+            .as_ref()
+            .is_some_and(|revert| revert.end.is_none()),
+        _ => false,
+    };
+    match standing.set_back {
+        Err(reason) if writes => ended(record, reason),
+        // It was tried, and comes to nothing again and again.
+        Ok(()) if writes && record.status.retry_at.is_some() && too_late(now, record) => {
+            ended(record, Reason::RevertAbandoned)
+        }
+        _ => next,
+    }
+}
+
+/// Before this nothing is set back: a write of which nobody knows whether it was made may still arrive.
+fn soonest(record: &Record) -> Time {
+    let status = &record.status;
+    match (status.applied, status.completed) {
+        (None, Some(completed)) => completed.plus(ARRIVES),
+        (applied, completed) => applied.or(completed).unwrap_or(record.intent.time),
+    }
 }
 
 fn set_back(record: &Record, revert: &Revert, facts: &Facts) -> Next {
@@ -47,6 +80,12 @@ fn set_back(record: &Record, revert: &Revert, facts: &Facts) -> Next {
         resource_version: facts.resource_version.clone(),
         generation: facts.generation,
     };
+    match (&revert.claim, unconfirmed(record, facts)) {
+        (None, Some(0)) => return Next::Status(without(record)),
+        // Ours moves it by one.
+        (None, Some(moved)) if moved != 1 => return ended(record, Reason::RevertAbandoned),
+        _ => {}
+    }
     match &revert.claim {
         Some(claim) if claim.generation != here.generation => ended(
             record,
@@ -65,21 +104,42 @@ fn set_back(record: &Record, revert: &Revert, facts: &Facts) -> Next {
     }
 }
 
+/// By how much the target's generation has moved since a write of which nobody has seen that it took effect.
+fn unconfirmed(record: &Record, facts: &Facts) -> Option<i64> {
+    let claim = record.status.claim.as_ref()?;
+    match record.status.applied {
+        Some(_) => None,
+        None => Some(facts.generation.saturating_sub(claim.generation)),
+    }
+}
+
+/// The status when there turns out to be nothing to set back.
+fn without(record: &Record) -> RecordStatus {
+    RecordStatus {
+        revert: None,
+        ..record.status.clone()
+    }
+}
+
 /// The status after the answer to a write that sets back.
 pub(super) fn reverted(now: Time, record: &Record, answer: &Answer) -> RecordStatus {
     match answer {
         Answer::Done => with(record, |revert| revert.end = Some(Reason::Reverted)),
         Answer::Gone => with(record, |revert| revert.end = Some(Reason::RevertAbandoned)),
-        Answer::Refused(refusal) if refusal.code == 0 => record.status.clone(),
-        Answer::Refused(_) | Answer::Budget(_) if too_late(now, record) => {
-            with(record, |revert| revert.end = Some(Reason::RevertAbandoned))
-        }
-        Answer::Refused(_) | Answer::Budget(_) => RecordStatus {
-            retry_at: Some(now.plus(AGAIN)),
-            ..record.status.clone()
-        },
+        Answer::Refused(_) | Answer::Budget(_) => again(now, record, AGAIN),
         // The next read tells.
-        Answer::Conflict | Answer::Unknown => record.status.clone(),
+        Answer::Conflict | Answer::Unknown => {
+            let due = record.status.revert.as_ref().map(|revert| revert.due);
+            let tried = due.map_or(0, |due| now.since(due));
+            again(now, record, pause(tried))
+        }
+    }
+}
+
+fn again(now: Time, record: &Record, seconds: u32) -> RecordStatus {
+    RecordStatus {
+        retry_at: Some(now.plus(seconds)),
+        ..record.status.clone()
     }
 }
 

@@ -128,6 +128,7 @@ fn facts() -> Facts {
 fn standing(runs: &[Run]) -> Standing<'_> {
     Standing {
         rank: 0,
+        last_hour: 0,
         term: TERM,
         limits: Limits::default(),
         wanted: Ok(()),
@@ -135,6 +136,7 @@ fn standing(runs: &[Run]) -> Standing<'_> {
         check: CheckStatus::Settled,
         policy_deleted: false,
         lasting: false,
+        set_back: Ok(()),
     }
 }
 
@@ -314,12 +316,64 @@ fn a_record_waits_for_its_turn() {
 }
 
 #[test]
+fn the_limit_of_an_hour_is_asked_again_before_the_first_write() {
+    let live = Live::Target(Box::new(facts()));
+    let mut full = standing(&[]);
+    full.last_hour = full.limits.per_hour;
+    for mode in [Mode::Enforce, Mode::Manual] {
+        let mut record = record(Action::RolloutRestart);
+        (record.intent.mode, record.approved) = (mode, true);
+        record.status = status(next(t0(), &record, &live, &full));
+        assert_eq!(record.status.reason, Reason::RateLimited);
+        assert!(!begun(&record));
+        let wait = next(t0(), &record, &live, &full);
+        assert!(matches!(wait, Next::Wait { .. }), "{wait:?}");
+        // What has a place goes on.
+        record.status = status(ask(&record, &facts()));
+        assert_eq!(
+            (record.status.reason, record.status.begun),
+            (Reason::Intended, Some(t0()))
+        );
+        assert!(matches!(next(t0(), &record, &live, &full), Next::Act(_)));
+    }
+}
+
+#[test]
+fn the_limit_of_an_hour_counts_from_the_write() {
+    let (now, early, late) = (t0().plus(9000), t0().plus(10), t0().plus(8000));
+    let mut record = record(Action::RolloutRestart);
+    assert_eq!(used(now, &record), None, "decided only");
+    record.status.begun = Some(early);
+    assert_eq!(used(now, &record), None, "a budget has refused it");
+    record.status.claim = Some(record.intent.claim.clone());
+    assert_eq!(used(now, &record), Some(now), "under way");
+    record.status.touched = Touched::Maybe;
+    record.status.completed = Some(late);
+    assert_eq!(used(now, &record), Some(late), "nobody knows when");
+    record.status.applied = Some(early);
+    assert_eq!(used(now, &record), Some(early));
+    record.status.completed = None;
+    assert_eq!(used(now, &record), Some(early), "it settles");
+    record.status.applied = None;
+    record.status.touched = Touched::No;
+    record.status.completed = Some(late);
+    assert_eq!(used(now, &record), None, "refused");
+}
+
+#[test]
 fn modes_other_than_enforce_touch_nothing() {
     let mut record = record(Action::RolloutRestart);
     record.intent.mode = Mode::DryRun;
     let found = status(ask(&record, &facts()));
     assert_eq!((found.phase, found.completed), (Phase::DryRun, Some(t0())));
     record.intent.mode = Mode::Manual;
+    assert!(idle(&record));
+    // It says so before it waits.
+    record.status = status(ask(&record, &facts()));
+    assert_eq!(
+        (record.status.phase, record.status.reason),
+        (Phase::Pending, Reason::AwaitingApproval)
+    );
     let wait = ask(&record, &facts());
     assert!(matches!(
         wait,
@@ -329,7 +383,9 @@ fn modes_other_than_enforce_touch_nothing() {
         }
     ));
     record.approved = true;
+    assert!(!idle(&record));
     record.status = status(ask(&record, &facts()));
+    assert_eq!(record.status.reason, Reason::Intended);
     assert!(matches!(ask(&record, &facts()), Next::Act(_)));
 }
 
@@ -941,6 +997,7 @@ fn replicas_are_set_back_once_and_only_if_nobody_changed_them() {
     target.replicas = 2;
     target.generation += 1;
     record.status = answered(due, &record, &write, Answer::Unknown);
+    let due = due.plus(1);
     let done = status(at(due, &record, &target));
     assert_eq!(
         done.revert.as_ref().and_then(|revert| revert.end),
@@ -978,5 +1035,190 @@ fn a_deleted_policy_ends_its_records() {
             (found.reason, found.touched),
             (Reason::PolicyDeleted, touched)
         );
+    }
+}
+
+/// Whoever drives the record gets this answer to each of its writes. When they were made, until it is over.
+fn tried(record: &mut Record, target: &Facts, answer: &Answer) -> Vec<Time> {
+    let mut tried = Vec::new();
+    let mut now = t0().plus(600);
+    for _ in 0..1000 {
+        let live = Live::Target(Box::new(target.clone()));
+        let over = |record: &Record| match &record.status.revert {
+            Some(revert) => revert.end.is_some(),
+            None => record.finished(),
+        };
+        match next(now, record, &live, &standing(&[])) {
+            Next::Status(status) => record.status = status,
+            Next::Act(write) => {
+                tried.push(now);
+                record.status = answered(now, record, &write, answer.clone());
+            }
+            Next::Wait { until, .. } => now = until.max(now.plus(1)),
+            other => panic!("{other:?}"),
+        }
+        if over(record) {
+            return tried;
+        }
+    }
+    panic!("not over at {now}: {record:?}");
+}
+
+fn at_most_a_few_in_a_minute(tried: &[Time]) {
+    for first in tried {
+        let minute = tried
+            .iter()
+            .filter(|at| (0..60).contains(&at.since(*first)));
+        assert!(minute.count() <= 7, "{tried:?}");
+    }
+}
+
+#[test]
+fn what_comes_to_nothing_is_tried_less_and_less_often_and_not_for_ever() {
+    let refusal = |code| {
+        Answer::Refused(Refusal {
+            code,
+            reason: String::new(),
+            message: String::new(),
+        })
+    };
+    for answer in [Answer::Conflict, Answer::Unknown, refusal(0), refusal(429)] {
+        for mode in [Mode::Enforce, Mode::Manual] {
+            let mut record = record(Action::RolloutRestart);
+            (record.intent.mode, record.approved) = (mode, true);
+            let tried = tried(&mut record, &facts(), &answer);
+            at_most_a_few_in_a_minute(&tried);
+            assert!(tried.len() > 10, "{answer:?}: {tried:?}");
+            let status = &record.status;
+            assert_eq!(status.phase, Phase::Inconclusive);
+            assert!(matches!(status.reason, Reason::Conflict | Reason::Refused));
+            let expected = match answer {
+                Answer::Unknown => Touched::Maybe,
+                _ => Touched::No,
+            };
+            assert_eq!(status.touched, expected, "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn the_second_pod_is_not_tried_again_at_once_either() {
+    for answer in [
+        Answer::Unknown,
+        Answer::Refused(Refusal {
+            code: 429,
+            reason: String::new(),
+            message: String::new(),
+        }),
+    ] {
+        let mut record = claimed(evict());
+        record.status = applied(t0().plus(600), &record.intent, &record.status, Touched::Yes);
+        record.status.pods_done.push("uid-a".to_owned());
+        let live = Live::Target(Box::new(facts()));
+        let now = t0().plus(700);
+        let Next::Act(write) = next(now, &record, &live, &standing(&[])) else {
+            panic!("not tried");
+        };
+        record.status = answered(now, &record, &write, answer);
+        let wait = next(now, &record, &live, &standing(&[]));
+        assert!(
+            matches!(wait, Next::Wait { until, .. } if until > now),
+            "{wait:?}"
+        );
+    }
+}
+
+#[test]
+fn setting_back_is_tried_less_and_less_often_and_not_for_ever() {
+    let refusal = |code| {
+        Answer::Refused(Refusal {
+            code,
+            reason: String::new(),
+            message: String::new(),
+        })
+    };
+    for answer in [Answer::Conflict, Answer::Unknown, refusal(0), refusal(403)] {
+        let mut record = record(scale());
+        record.intent.revert_after = Some(600);
+        let applied = applied(t0(), &record.intent, &record.status, Touched::Yes);
+        record.status = over(t0(), &applied, Phase::Succeeded, Reason::Verified, "");
+        let target = written(&record);
+        let tried = tried(&mut record, &target, &answer);
+        at_most_a_few_in_a_minute(&tried);
+        assert!(tried.len() > 10, "{answer:?}: {tried:?}");
+        let end = record.status.revert.and_then(|revert| revert.end);
+        assert_eq!(end, Some(Reason::RevertAbandoned), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_scale_that_was_given_up_before_its_answer_is_set_back_if_it_was_done() {
+    let mut record = claimed(scale());
+    record.intent.revert_after = Some(600);
+    let Next::Act(write) = ask(&record, &facts()) else {
+        panic!("not carried out");
+    };
+    record.status = answered(t0(), &record, &write, Answer::Unknown);
+    let mut unwanted = standing(&[]);
+    unwanted.wanted = Err(Reason::Recovered);
+    let live = |facts: &Facts| Live::Target(Box::new(facts.clone()));
+    record.status = status(next(t0(), &record, &live(&facts()), &unwanted));
+    assert_eq!(
+        (record.status.phase, record.status.touched),
+        (Phase::Inconclusive, Touched::Maybe)
+    );
+    assert!(
+        record.status.message.contains("set back"),
+        "{:?}",
+        record.status
+    );
+    let due = t0().plus(600);
+    // It arrived after all.
+    let late = written(&record);
+    let mut arrived = record.clone();
+    arrived.status = status(next(due, &arrived, &live(&late), &unwanted));
+    let back = next(due, &arrived, &live(&late), &unwanted);
+    assert!(
+        matches!(back, Next::Act(TargetWrite::Scale { replicas: 2, .. })),
+        "{back:?}"
+    );
+    // It never arrived: there is nothing to tell.
+    let mut lost = record.clone();
+    lost.status = status(next(due, &lost, &live(&facts()), &unwanted));
+    assert_eq!(lost.status.revert, None);
+    let last = next(due, &lost, &live(&facts()), &unwanted);
+    assert_eq!(last, Next::DropFinalizer);
+    // Somebody else has changed it too: nobody knows whose number it is.
+    let theirs = Facts {
+        generation: 5,
+        ..late
+    };
+    let left = status(next(due, &record, &live(&theirs), &unwanted));
+    let end = left.revert.and_then(|revert| revert.end);
+    assert_eq!(end, Some(Reason::RevertAbandoned));
+}
+
+#[test]
+fn replicas_are_set_back_only_if_the_policy_answers_for_it() {
+    let mut record = record(scale());
+    record.intent.revert_after = Some(600);
+    let applied = applied(t0(), &record.intent, &record.status, Touched::Yes);
+    record.status = over(t0(), &applied, Phase::Succeeded, Reason::Verified, "");
+    let target = written(&record);
+    let here = Claim {
+        resource_version: target.resource_version.clone(),
+        generation: target.generation,
+    };
+    let mut forged = standing(&[]);
+    forged.set_back = Err(Reason::PolicyChanged);
+    for claim in [None, Some(here)] {
+        record.status.revert = record
+            .status
+            .revert
+            .map(|revert| Revert { claim, ..revert });
+        let live = Live::Target(Box::new(target.clone()));
+        let found = status(next(t0().plus(600), &record, &live, &forged));
+        let end = found.revert.and_then(|revert| revert.end);
+        assert_eq!(end, Some(Reason::PolicyChanged));
     }
 }

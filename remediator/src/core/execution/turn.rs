@@ -15,9 +15,26 @@ pub fn begun(record: &Record) -> bool {
         || matches!(status.phase, Phase::Applied | Phase::Verifying)
 }
 
+/// Whether nothing is done for the record as it is, whatever its target is like: nobody has approved it, or it is a dry
+/// run.
+pub fn idle(record: &Record) -> bool {
+    !record.finished() && !begun(record) && !acts(record)
+}
+
 /// Whether the record uses up the limit of remediations at once. One that waits for a disruption budget does not.
 pub fn in_flight(record: &Record) -> bool {
     acts(record) && (record.status.phase != Phase::Blocked || begun(record))
+}
+
+/// When the record's write may last have taken effect, if it uses up the limit of remediations in an hour: not when it was
+/// decided, as it may have waited for long. One that is under way uses it up however long that takes.
+pub fn used(now: Time, record: &Record) -> Option<Time> {
+    let status = &record.status;
+    if begun(record) && !record.finished() && status.applied.is_none() {
+        return Some(now);
+    }
+    let last = status.applied.or(status.completed).or(status.begun);
+    (status.touched != Touched::No).then(|| last.unwrap_or(record.intent.time))
 }
 
 /// How many other records go before this one, as the leader of this term knows them.

@@ -208,7 +208,7 @@ async fn a_former_template_is_put_in_place_as_a_whole_and_nothing_else() {
         let mut other = history(&former, name, 4, &template("other"));
         other["metadata"]["ownerReferences"][0]["uid"] =
             json!("00000000-0000-0000-0000-000000000000");
-        stage.create(HISTORY, other).await;
+        let other = stage.create(HISTORY, other).await;
 
         let facts = stage.facts(&web, FactsNeed::Revision).await;
         assert_eq!(
@@ -231,6 +231,10 @@ async fn a_former_template_is_put_in_place_as_a_whole_and_nothing_else() {
         assert_eq!(refused(&anew).0, 409, "{anew:?}");
         let gone = stage.write(&web, &roll_back("web-7", &uid)).await;
         assert_eq!(refused(&gone).0, 404, "{gone:?}");
+        // A record may name any revision; one of another workload is not put in place.
+        let foreign = roll_back("web-4", &text(&other["metadata"]["uid"]));
+        let foreign = stage.write(&web, &foreign).await;
+        assert_eq!(refused(&foreign).0, 422, "{foreign:?}");
         assert_eq!(stage.writes(), []);
 
         let right = roll_back("web-1", &uid);

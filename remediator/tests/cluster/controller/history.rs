@@ -3,9 +3,11 @@
 use remediator::clock;
 use remediator::core::Time;
 use remediator::core::record_name;
+use sandbox::api::Patch;
+use sandbox::faults::Rule;
 use serde_json::{Value, json};
 
-use super::support::{Cluster, POLICIES, RECORDS};
+use super::support::{AGENT, Cluster, DEPLOYMENTS, POLICIES, RECORDS};
 
 /// Stores a record like `template`, of another incident; finished so many seconds ago, if it is.
 async fn copy(cluster: &Cluster, template: &Value, incident: &str, finished: Option<i64>) {
@@ -154,5 +156,106 @@ async fn a_record_that_the_remediator_has_not_made_leads_to_nothing() {
         let found = cluster.api.get(&format!("{RECORDS}/{name}")).await.unwrap();
         assert!(found["status"].is_null(), "{found}");
     }
+    assert_eq!(cluster.writes(), 0);
+}
+
+#[tokio::test]
+async fn a_record_that_is_over_is_not_believed_what_there_is_to_set_back() {
+    let cluster = Cluster::start().await;
+    let template = template(&cluster, json!({})).await;
+    let deployment = format!("{DEPLOYMENTS}/web");
+    let deployment = cluster.api.get(&deployment).await.unwrap();
+    let mut forged = template.clone();
+    let name = record_name("web", "00000000aa", 1);
+    forged["metadata"] = json!({
+        "name": name, "namespace": "default", "finalizers": ["kuberhealer.io/revert"],
+        "ownerReferences": template["metadata"]["ownerReferences"],
+    });
+    let spec = &mut forged["spec"];
+    spec["incident"]["id"] = json!("00000000aa");
+    spec["mode"] = json!("Enforce");
+    spec["actionName"] = json!("scale");
+    spec["action"] = json!({"scale": {"replicas": 2, "revertAfterSeconds": 60}});
+    spec["replicas"] = json!({"from": 1, "to": 2});
+    spec["revertAfterSeconds"] = json!(60);
+    let mut status = forged["status"].take();
+    forged.as_object_mut().unwrap().remove("status");
+    let mut forged = cluster.api.create(RECORDS, &forged).await.unwrap();
+    status["phase"] = json!("Succeeded");
+    status["touched"] = json!("Yes");
+    status["appliedTime"] = status["completedTime"].clone();
+    status["revert"] = json!({"dueTime": status["completedTime"]});
+    forged["status"] = status;
+    let path = format!("{RECORDS}/{name}");
+    let replaced = cluster
+        .api
+        .replace(&format!("{path}/status"), &forged)
+        .await;
+    replaced.unwrap();
+
+    let _controller = cluster.controller(2);
+    cluster
+        .until("its end", async || {
+            let found = cluster.api.get(&path).await.unwrap();
+            let finalizers = found["metadata"]["finalizers"].as_array();
+            found["status"]["revert"]["end"] == "PolicyChanged"
+                && finalizers.is_none_or(Vec::is_empty)
+        })
+        .await;
+    assert_eq!(cluster.writes(), 0);
+    let after = cluster
+        .api
+        .get(&format!("{DEPLOYMENTS}/web"))
+        .await
+        .unwrap();
+    assert_eq!(after["spec"], deployment["spec"]);
+}
+
+#[tokio::test]
+async fn what_waits_for_approval_says_so_reads_nothing_and_asks_its_policy_again() {
+    let cluster = Cluster::start().await;
+    cluster.policy("web", json!({"mode": "Manual"})).await;
+    cluster.report("web", &["broken"], 1, 5).await;
+    let _controller = cluster.controller(1);
+    cluster
+        .until("a record that waits", async || {
+            let records = cluster.records().await;
+            let status = records.first().map(|record| record["status"].clone());
+            status.is_some_and(|status| {
+                status["phase"] == "Pending" && status["reason"] == "AwaitingApproval"
+            })
+        })
+        .await;
+    assert_eq!(
+        cluster.count("get", "deployments"),
+        1,
+        "what it was made from"
+    );
+
+    // The policy is paused, and no watch tells of it.
+    let faults = cluster.server.faults();
+    let deaf = Rule::refuse(500).agent(AGENT).verb("watch");
+    faults.add(deaf.resource("remediationpolicies"));
+    faults.cut_watches_of(AGENT);
+    let list = Rule::refuse(500).agent(AGENT).verb("list");
+    faults.add(list.resource("remediationpolicies"));
+    let pause = json!({"spec": {"pauseRequests": ["not now"]}});
+    let policy = format!("{POLICIES}/web");
+    cluster
+        .api
+        .patch(&policy, Patch::Merge, &pause)
+        .await
+        .unwrap();
+    let name = cluster.records().await[0]["metadata"]["name"].clone();
+    let record = format!("{RECORDS}/{}", name.as_str().unwrap());
+    let approve = json!({"spec": {"approved": true}});
+    cluster
+        .api
+        .patch(&record, Patch::Merge, &approve)
+        .await
+        .unwrap();
+    cluster.reaches("Inconclusive").await;
+    let records = cluster.records().await;
+    assert_eq!(records[0]["status"]["reason"], "Paused");
     assert_eq!(cluster.writes(), 0);
 }

@@ -2,9 +2,10 @@
 
 use remediator::controller::Settings;
 use remediator::core::Limits;
+use sandbox::api::Patch;
 use serde_json::json;
 
-use super::support::{Cluster, next_second};
+use super::support::{Cluster, POLICIES, RECORDS, next_second};
 
 async fn failing(cluster: &Cluster, names: &[&str]) {
     for name in names {
@@ -74,6 +75,84 @@ async fn who_waits_for_a_place_gets_it_as_soon_as_it_is_free() {
         .until("the other one", async || cluster.restarted(second).await)
         .await;
     assert_eq!(cluster.writes(), 2);
+}
+
+fn once_an_hour() -> Settings {
+    Settings {
+        limits: Limits {
+            per_hour: 1,
+            in_flight: 2,
+            ..Limits::default()
+        },
+        ..Settings::default()
+    }
+}
+
+#[tokio::test]
+async fn an_approval_does_not_get_around_the_limit_of_an_hour() {
+    let cluster = Cluster::start().await;
+    let names = ["a", "b"];
+    for name in names {
+        cluster.check(name).await;
+        cluster.deployment(name).await;
+        cluster.policy(name, json!({"mode": "Manual"})).await;
+        cluster.report(name, &["broken"], 1, 5).await;
+    }
+    let _controller = cluster.controller_with(1, once_an_hour());
+    cluster
+        .until("two records", async || cluster.records().await.len() == 2)
+        .await;
+    let approve = json!({"spec": {"approved": true}});
+    for record in cluster.records().await {
+        let name = record["metadata"]["name"].as_str().unwrap();
+        let path = format!("{RECORDS}/{name}");
+        let approved = cluster.api.patch(&path, Patch::Merge, &approve).await;
+        approved.unwrap();
+    }
+    let restarted = async || {
+        let (a, b) = (cluster.restarted("a").await, cluster.restarted("b").await);
+        a || b
+    };
+    cluster.until("a restart", restarted).await;
+    let first = if cluster.restarted("a").await {
+        "a"
+    } else {
+        "b"
+    };
+    cluster.roll_out(first).await;
+    cluster
+        .until("the other to wait", async || {
+            let records = cluster.records().await;
+            let mut reasons = records.iter().map(|record| &record["status"]["reason"]);
+            reasons.any(|reason| reason == "RateLimited")
+        })
+        .await;
+    assert_eq!(cluster.writes(), 1);
+}
+
+#[tokio::test]
+async fn a_policy_made_anew_does_not_get_around_the_limit_of_an_hour() {
+    let cluster = Cluster::start().await;
+    cluster.policy("web", json!({})).await;
+    cluster.report("web", &["broken"], 1, 5).await;
+    let _controller = cluster.controller_with(1, once_an_hour());
+    cluster.reaches("Applied").await;
+    cluster.roll_out("web").await;
+    // The collector of garbage deletes its records.
+    let policy = format!("{POLICIES}/web");
+    cluster.api.delete(&policy).await.unwrap();
+    for record in cluster.records().await {
+        let name = record["metadata"]["name"].as_str().unwrap();
+        let path = format!("{RECORDS}/{name}");
+        cluster.api.delete(&path).await.unwrap();
+    }
+    next_second().await;
+    cluster.policy("web", json!({})).await;
+    cluster.report("web", &["broken"], 2, 0).await;
+    cluster
+        .says("web", "RemediationAllowed", "RateLimited")
+        .await;
+    assert_eq!(cluster.writes(), 1);
 }
 
 #[tokio::test]

@@ -473,7 +473,7 @@ fn status() -> impl Strategy<Value = RecordStatus> {
             any::<u32>(),
         ),
         times,
-        (fresh, option::of(revert), any::<i64>()),
+        (fresh, option::of(revert), any::<i64>(), option::of(time())),
     )
         .prop_map(|(what, work, times, rest)| RecordStatus {
             phase: what.0,
@@ -491,6 +491,7 @@ fn status() -> impl Strategy<Value = RecordStatus> {
             fresh: rest.0,
             revert: rest.1,
             term: rest.2,
+            begun: rest.3,
         })
 }
 

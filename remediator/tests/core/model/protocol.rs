@@ -228,6 +228,7 @@ impl Protocol {
         };
         let standing = Standing {
             rank: if self.selfish { 0 } else { rank },
+            last_hour: 0,
             term: state.term,
             limits: Limits::default(),
             wanted: if state.wanted {
@@ -239,6 +240,7 @@ impl Protocol {
             check: CheckStatus::Settled,
             policy_deleted: false,
             lasting: false,
+            set_back: Ok(()),
         };
         let live = Live::Target(Box::new(state.workloads[number].facts.clone()));
         match next(state.now(), &own, &live, &standing) {
@@ -315,7 +317,12 @@ impl Protocol {
                     return;
                 };
                 let own = self.record(number, &stored);
-                let status = answered(now, &own, write, answer);
+                // Only the time to wait is left out, as it passes.
+                let passes = matches!(answer, Answer::Conflict | Answer::Unknown);
+                let mut status = answered(now, &own, write, answer);
+                if passes {
+                    status.retry_at = stored.status.retry_at;
+                }
                 if status != stored.status {
                     let request = self.put(state, &stored, status);
                     state.packets.push(Packet {
@@ -423,7 +430,13 @@ impl Model for Protocol {
         if !state.passes && some(&[Phase::Verifying]) {
             events.push(Event::Pass);
         }
-        if !state.late && !self.quiet && some(&[Phase::Blocked, Phase::Applied, Phase::Succeeded]) {
+        let waits = [
+            Phase::Blocked,
+            Phase::Applied,
+            Phase::Succeeded,
+            Phase::Inconclusive,
+        ];
+        if !state.late && !self.quiet && some(&waits) {
             events.push(Event::Later);
         }
     }

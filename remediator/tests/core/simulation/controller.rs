@@ -1,14 +1,16 @@
 //! A remediator on a made-up cluster: it watches, decides and acts with the core's own functions, crashes and goes on.
 
 use remediator::core::depends::upstreams_recovered;
-use remediator::core::execution::{Live, Next, Standing, answered, in_flight, next, rank};
+use remediator::core::execution::{
+    Live, Next, Standing, answered, begun, in_flight, next, rank, used,
+};
 use remediator::core::limits::storm;
 use remediator::core::{
     Action, CheckState, CheckStatus, Decision, Facts, Intent, Limits, Matcher, Mode, ObjectKey,
     Observation, Phase, PolicySpec, PolicyState, Reason, Record, RecordStatus, Retry, Run, Safety,
-    Scaling, Selection, Step, StormState, Strategy, TargetKind, Time, Touched, Upstream, Verdict,
-    World, advance, check_status, count, observe, prunable, record_name, resume, settles_at,
-    still_wanted, wake,
+    Scaling, Selection, Step, StormState, Strategy, TargetKind, Time, Upstream, Verdict, World,
+    advance, check_status, count, observe, prunable, record_name, resume, settles_at, still_wanted,
+    wake,
 };
 
 use super::blind::{Blind, decision, runs};
@@ -325,11 +327,17 @@ impl Simulation {
         self.policies.iter().flat_map(|policy| &policy.records)
     }
 
+    /// Records that were begun in the last hour, and those that are counted with them.
+    fn last_hour(&self, also: impl Fn(&Record) -> bool) -> u32 {
+        let used = |record: &Record| used(self.now, record);
+        let within = |record: &Record| used(record).is_some_and(|at| self.now.since(at) < 3600);
+        let counted = self
+            .all_records()
+            .filter(|record| within(record) || also(record));
+        u32::try_from(counted.count()).unwrap()
+    }
+
     fn world<'a>(&'a self, index: usize, upstreams: &'a [Upstream]) -> World<'a> {
-        let hour = |record: &&Record| {
-            self.now.since(record.intent.time) < 3600
-                && (record.status.touched != Touched::No || in_flight(record))
-        };
         let status = |index: usize| check_status(&self.memory[index].state, TIMING, self.now);
         let stale = (0..POLICIES).filter(|index| status(*index) == CheckStatus::Stale);
         let number = |count: usize| u32::try_from(count).unwrap();
@@ -340,7 +348,7 @@ impl Simulation {
                     .filter(|record| in_flight(record))
                     .count(),
             ),
-            last_hour: number(self.all_records().filter(hour).count()),
+            last_hour: self.last_hour(|record| in_flight(record) && !begun(record)),
             mapped: number(POLICIES),
             failing: self.failing(),
             stale: number(stale.count()),
@@ -523,6 +531,11 @@ impl Simulation {
         let told;
         let standing = Standing {
             rank: if self.blind == Blind::Turn { 0 } else { before },
+            last_hour: match self.blind {
+                Blind::PerHour => 0,
+                // Who is asked has not been begun if it matters.
+                _ => self.last_hour(|_| false),
+            },
             term: self.term,
             limits: self.limits,
             wanted,
@@ -535,6 +548,7 @@ impl Simulation {
             check: world.check_status,
             policy_deleted: false,
             lasting: false,
+            set_back: Ok(()),
         };
         let mut facts = policy.target.facts.clone();
         if self.blind == Blind::Preconditions {
