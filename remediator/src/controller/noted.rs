@@ -2,7 +2,7 @@
 
 use super::conditions::get;
 use super::objects::Policy;
-use super::status::ALLOWED;
+use super::status::{ALLOWED, WAITS_FOR};
 use super::told::{Told, of_policy, of_record};
 use crate::core::{Level, PolicySpec, Reason, Record, RecordStatus, Time};
 use crate::crd::RemediationPolicyStatus;
@@ -127,7 +127,7 @@ fn root(status: &RemediationPolicyStatus) -> Option<String> {
         .find(|reason| reason.as_str() == condition.reason)?;
     let way = condition.message.strip_prefix(reason.sentence())?;
     let way = way.strip_prefix(": ")?;
-    let (_, root) = way.rsplit_once(" -> ")?;
+    let (_, root) = way.rsplit_once(WAITS_FOR)?;
     Some(root.to_owned())
 }
 

@@ -15,6 +15,8 @@ pub(super) const ACCEPTED: &str = "Accepted";
 pub(super) const ALLOWED: &str = "RemediationAllowed";
 /// Condition: the check passes.
 pub(super) const HEALTHY: &str = "CheckHealthy";
+/// Between a check and the one it waits for, where a condition shows the way to the cause.
+pub(super) const WAITS_FOR: &str = " <- ";
 const REMEDIATING: &str = "Remediating";
 const EXHAUSTED: &str = "EscalationExhausted";
 const PERMITTED: &str = "Permitted";
@@ -169,7 +171,7 @@ fn allowed(found: &Found, decision: &Decision) -> (Says, Option<Time>) {
                 {
                     let names: Vec<&str> =
                         found.around.chain.iter().map(|key| &*key.name).collect();
-                    reason.message(names.join(" <- "))
+                    reason.message(names.join(WAITS_FOR))
                 }
                 _ => message.clone(),
             };

@@ -1,6 +1,7 @@
 //! What the watches have told: a cache, never the truth. Every write that follows from it carries a resourceVersion or
 //! a name that makes it fail if the cache was behind.
 
+mod cascade;
 mod checks;
 mod counts;
 mod policies;
@@ -14,11 +15,10 @@ use serde_json::Value;
 
 use super::kinds::Kind;
 use super::watch::{Change, Source};
-use crate::core::cascade::{self, Graph};
+use crate::core::cascade::Graph;
 use crate::core::depends::Edges;
 use crate::core::{
-    CheckKey, CheckKind, CheckState, Inferred, ObjectKey, PolicySpec, Record, Snapshot, Time,
-    parse_snapshot,
+    CheckKey, CheckKind, CheckState, ObjectKey, PolicySpec, Record, Snapshot, Time, parse_snapshot,
 };
 use crate::crd::{alert_snapshot, state_view};
 
@@ -26,7 +26,6 @@ use counts::Counted;
 
 pub(super) use checks::{Check, Checks, Entry, check_key};
 pub(super) use counts::Counts;
-use policies::key_of;
 pub(super) use policies::{Policies, Policy};
 pub(super) use read::belonging;
 pub(super) use records::{Owner, Records};
@@ -314,53 +313,6 @@ impl Objects {
         named.extend(self.meant(spec.source, &spec.check));
         named.retain(|key| matches!(self.checks.get(key), Some(Entry::Unread)));
         named.into_iter().collect()
-    }
-
-    /// Those of the checks that errors lead to that are waited for: they exist, and a policy still has each for its own.
-    pub(super) fn waited_for(&self, inferred: &[Inferred]) -> BTreeSet<CheckKey> {
-        let checks = inferred.iter().map(|inferred| &inferred.check);
-        let wanted = checks.filter(|check| {
-            let key = key_of(check);
-            self.checks.get(check).is_some() && self.policies.triggered_by(&key).next().is_some()
-        });
-        wanted.cloned().collect()
-    }
-
-    /// Checks of the policies that have this target.
-    pub(super) fn checks_of(
-        &self,
-        namespace: &Arc<str>,
-        target: &cascade::Target,
-    ) -> Vec<CheckKey> {
-        let (kind, name) = target.clone();
-        let target = (namespace.clone(), kind, name);
-        let policies = self.policies.with_target(&target);
-        let specs = policies.filter_map(|policy| policy.spec.as_ref().ok());
-        specs
-            .flat_map(|spec| self.meant(spec.source, &spec.check))
-            .filter(|check| self.checks.get(check).is_some())
-            .collect()
-    }
-
-    /// What depends on what, declared and inferred.
-    pub(super) fn graph(&mut self) -> Arc<Graph> {
-        if let Some(graph) = &self.graph {
-            return graph.clone();
-        }
-        let declared = self.edges();
-        let mut inferred = Edges::new();
-        for policy in self.policies.inferring() {
-            let Ok(spec) = &policy.spec else { continue };
-            let upstreams = self.waited_for(&policy.inferred());
-            for check in self.meant(spec.source, &spec.check) {
-                let mut upstreams = upstreams.clone();
-                upstreams.remove(&check);
-                inferred.entry(check).or_default().extend(upstreams);
-            }
-        }
-        let graph = Arc::new(Graph::new(declared, &inferred));
-        self.graph = Some(graph.clone());
-        graph
     }
 
     /// From each check to those that policies triggered by it depend on.
