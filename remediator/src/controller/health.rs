@@ -128,3 +128,163 @@ fn failing_since(policy: &Policy, spec: &PolicySpec, now: Time) -> Option<Time> 
     let long_enough = now >= first.plus(spec.failure_seconds);
     (state.failures >= spec.failure_threshold && long_enough).then_some(open.opened)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::super::objects::{Objects, Policy};
+    use super::{WorkloadHealth, told};
+    use crate::core::{CheckKind, Limits, Reason, Time, parse_snapshot};
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix(NOW + seconds)
+    }
+
+    /// A policy after so many failing runs of its check.
+    fn policy(failures: i64, trigger: Value, changes: Value) -> Policy {
+        let mut spec = json!({
+            "trigger": {"check": {"kind": "HealthCheck", "namespace": "shop", "name": "web"}, "failureThreshold": 2},
+            "target": {"kind": "Deployment", "name": "web"},
+        });
+        for (field, value) in trigger.as_object().unwrap() {
+            spec["trigger"][field] = value.clone();
+        }
+        for (field, value) in changes.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let mut status = json!({"check": {"uid": "c", "last": {"id": "r", "verdict": "Failed", "time": at(-5)}}});
+        if failures > 0 {
+            status["failures"] = json!(failures);
+            status["firstFailureTime"] = json!(at(-60));
+            status["incident"] = json!({
+                "id": "0123456789", "openedTime": at(-60), "firstRun": "q", "failingRun": "r",
+            });
+        }
+        let object = json!({
+            "apiVersion": "kuberhealer.io/v1alpha1", "kind": "RemediationPolicy",
+            "metadata": {"namespace": "shop", "name": "web", "uid": "p", "resourceVersion": "1"},
+            "spec": spec, "status": status,
+        });
+        Policy::new(serde_json::from_value(object).unwrap())
+    }
+
+    /// What is told of it while its check says this, so many seconds after its last run.
+    fn tell(policy: Policy, ok: bool, limits: Limits, later: i64) -> WorkloadHealth {
+        let check = json!({
+            "metadata": {"namespace": "shop", "name": "web", "uid": "c"},
+            "spec": {"runInterval": "60s", "timeout": "10s"},
+            "status": {
+                "ok": ok, "errors": if ok { json!([]) } else { json!(["broken"]) }, "currentUUID": "",
+                "lastRunUnix": NOW - 6, "lastOKUnix": NOW - 5, "lastFailureUnix": NOW - 5,
+                "successCount": 1, "failureCount": 1,
+            },
+        });
+        let mut objects = Objects::default();
+        let policy = Arc::new(policy);
+        let key = policy.spec.as_ref().unwrap().key.clone();
+        objects.put_policy(&key, policy.clone(), at(0));
+        let snapshot = parse_snapshot(CheckKind::HealthCheck, &check, None).unwrap();
+        objects.put_check(snapshot, at(0));
+        told(&mut objects, &policy, &limits, at(later))
+    }
+
+    #[test]
+    fn only_an_incident_that_may_be_acted_on_is_unhealthy() {
+        let none = || json!({});
+        let calm = Limits::default();
+        let storm = Limits {
+            storm_minimum: 1,
+            ..calm
+        };
+        let paused = Limits {
+            paused: true,
+            ..calm
+        };
+        let unhealthy = WorkloadHealth::Unhealthy {
+            policy: "web".to_owned(),
+            since: at(-60),
+        };
+        let reasons = json!({"pauseRequests": ["upgrade"]});
+        for (case, policy, ok, limits, later, expected) in [
+            (
+                "failing",
+                policy(2, none(), none()),
+                false,
+                calm,
+                0,
+                unhealthy,
+            ),
+            (
+                "below the threshold",
+                policy(1, none(), none()),
+                false,
+                calm,
+                0,
+                WorkloadHealth::Healthy,
+            ),
+            (
+                "not long enough",
+                policy(2, json!({"failureSeconds": 90}), none()),
+                false,
+                calm,
+                0,
+                WorkloadHealth::Healthy,
+            ),
+            (
+                "passing",
+                policy(0, none(), none()),
+                true,
+                calm,
+                0,
+                WorkloadHealth::Healthy,
+            ),
+            (
+                "passing, not written down yet",
+                policy(2, none(), none()),
+                true,
+                calm,
+                0,
+                WorkloadHealth::Healthy,
+            ),
+            (
+                "stale",
+                policy(2, none(), none()),
+                false,
+                calm,
+                3600,
+                WorkloadHealth::Unknown,
+            ),
+            (
+                "policy paused",
+                policy(2, none(), reasons),
+                false,
+                calm,
+                0,
+                WorkloadHealth::Held(Reason::Paused),
+            ),
+            (
+                "remediator paused",
+                policy(2, none(), none()),
+                false,
+                paused,
+                0,
+                WorkloadHealth::Held(Reason::GloballyPaused),
+            ),
+            (
+                "storm",
+                policy(2, none(), none()),
+                false,
+                storm,
+                0,
+                WorkloadHealth::Held(Reason::StormActive),
+            ),
+        ] {
+            assert_eq!(tell(policy, ok, limits, later), expected, "{case}");
+        }
+    }
+}
