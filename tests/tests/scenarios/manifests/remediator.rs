@@ -256,8 +256,11 @@ async fn remediate(shop: &Shop) {
         });
         shop.create_policy(name, json!([step]), spec).await;
     }
+    // Every five seconds at the speed of this cluster, so that one run is over before the next begins.
     let closed = [("CHECK_URL", "http://127.0.0.1:9/")];
-    Line::V2.create_check(&shop.api, "old", "1s", &closed).await;
+    Line::V2
+        .create_check(&shop.api, "old", "100s", &closed)
+        .await;
     let dry = json!({"mode": "DryRun", "target": {"kind": "Deployment", "name": "old"}});
     shop.create_deployment("old", 2).await;
     shop.create_policy("old", json!([{"rolloutRestart": {}}]), dry)
@@ -285,22 +288,21 @@ async fn remediate(shop: &Shop) {
     .await;
 }
 
-/// Lets the check fail until its policy has acted, and pass then, until so many of its remediations have succeeded.
-async fn heal(shop: &Shop, name: &str, number: u64) {
+/// Lets the check fail until its policy has acted so many times, and pass then, until as many have succeeded.
+async fn heal(shop: &Shop, name: &str, number: usize) {
     let path = format!("{POLICIES}/{name}");
     let acted = async || {
-        let records = shop.api.list(RECORDS).await.unwrap().items;
-        let waits = |record: &Value| {
+        let acted = |record: &&Value| {
             record["spec"]["policy"] == name
-                && ["Applied", "Verifying"].contains(&text(&record["status"]["phase"]))
+                && ["Applied", "Verifying", "Succeeded"].contains(&text(&record["status"]["phase"]))
         };
-        records.iter().any(waits)
+        shop.records().await.iter().filter(acted).count() >= number
     };
     let succeeded = async || {
         let policy = shop.api.get(&path).await.unwrap();
         let by_action = policy["status"]["statistics"]["byAction"].as_object();
         let mut all = by_action.into_iter().flat_map(|actions| actions.values());
-        all.any(|action| action["succeeded"].as_u64() >= Some(number))
+        all.any(|action| action["succeeded"].as_u64() >= u64::try_from(number).ok())
     };
     shop.run_checks(name, acted, succeeded).await;
 }
@@ -309,7 +311,7 @@ async fn heal(shop: &Shop, name: &str, number: u64) {
 async fn age(shop: &Shop, policy: &str) {
     let long_ago = json!({"status": {"completedTime": "2026-01-01T00:00:00Z"}});
     for record in shop.records().await {
-        if record["spec"]["policy"] == policy {
+        if record["spec"]["policy"] == policy && record["status"]["phase"] == "Succeeded" {
             let path = format!("{RECORDS}/{}/status", name(&record));
             let aged = shop.api.patch(&path, Patch::Merge, &long_ago).await;
             aged.unwrap();
