@@ -4,6 +4,7 @@ mod events;
 mod history;
 mod hostile;
 mod limits;
+mod notices;
 mod permissions;
 mod remediation;
 mod robust;

@@ -50,6 +50,7 @@ pub(crate) fn full_policy() -> Value {
             "windows": [{"days": ["Monday", "Sunday"], "start": "22:00", "end": "06:00", "timeZone": "Europe/Berlin"}],
             "pauseRequests": ["migration, ask Ann"],
             "historyLimit": 5,
+            "notify": {"receivers": ["oncall"], "severity": "info"},
         },
     })
 }
