@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::endpoint::Endpoint;
+use super::file::{File, RawAlertmanager, RawReceiver, RawSlack, RawWebhook};
 use super::render::{LABELS, SIGNATURE};
 use crate::core::Level;
 
@@ -125,80 +125,6 @@ impl std::fmt::Debug for Headers {
             .entries(self.0.iter().map(|(name, _)| name))
             .finish()
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    external_url: Option<String>,
-    #[serde(default)]
-    cascade_threshold: Option<Value>,
-    receivers: Vec<RawReceiver>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawReceiver {
-    name: String,
-    #[serde(default)]
-    severity: Option<String>,
-    #[serde(default)]
-    default: Option<bool>,
-    #[serde(default)]
-    timeout_seconds: Option<Value>,
-    #[serde(default)]
-    tls: RawTls,
-    #[serde(default)]
-    alertmanager: Option<RawAlertmanager>,
-    #[serde(default)]
-    slack: Option<RawSlack>,
-    #[serde(default)]
-    webhook: Option<RawWebhook>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawTls {
-    #[serde(default)]
-    ca_file: Option<PathBuf>,
-    #[serde(default)]
-    insecure_skip_verify: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawAlertmanager {
-    url: String,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    bearer_token_file: Option<PathBuf>,
-    #[serde(default)]
-    resend_seconds: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawSlack {
-    #[serde(default)]
-    url: Option<String>,
-    #[serde(default)]
-    url_file: Option<PathBuf>,
-    #[serde(default)]
-    channel: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawWebhook {
-    url: String,
-    #[serde(default)]
-    secret_file: Option<PathBuf>,
-    #[serde(default)]
-    bearer_token_file: Option<PathBuf>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
 }
 
 impl Config {

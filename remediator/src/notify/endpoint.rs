@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Url;
+use url::{Host, Url};
 
 /// An address of a receiver. Shown, it is scheme, host and port: a path can be a secret, and so can a query.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,6 +40,16 @@ impl Endpoint {
     /// Whether TLS is spoken there.
     pub(super) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Whether it is on this machine, where no proxy leads.
+    pub(super) fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     /// The address itself.

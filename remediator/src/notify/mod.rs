@@ -16,6 +16,7 @@
 mod alerts;
 mod config;
 mod endpoint;
+mod file;
 mod gather;
 pub mod notice;
 mod outbox;

@@ -178,6 +178,11 @@ impl<'a> Sender<'a> {
             .retry(retry::never())
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(1);
+        let builder = if url.is_loopback() {
+            builder.no_proxy()
+        } else {
+            builder
+        };
         let builder = match &self.receiver.ca_file {
             Some(path) if https => {
                 let unusable = |why: &str| NoAnswer::File {

@@ -35,6 +35,8 @@ struct Health {
     /// Before this nothing is sent.
     not_before: Option<Instant>,
     failing: bool,
+    /// Whether the last answer was a refusal.
+    refusing: bool,
 }
 
 impl Worker<'_> {
@@ -45,6 +47,7 @@ impl Worker<'_> {
             pauses: Pauses::new(),
             not_before: None,
             failing: false,
+            refusing: false,
         };
         match &self.receiver.kind {
             Kind::Alertmanager { resend, .. } => {
@@ -77,7 +80,7 @@ impl Worker<'_> {
             if self.fence.check(clock::instant()).is_err() {
                 return;
             }
-            let given_up = clock::now().since(notice.time) > TOO_OLD && health.failing;
+            let given_up = clock::now().since(notice.time) > TOO_OLD;
             let verdict = if given_up {
                 Verdict::Refused
             } else {
@@ -210,19 +213,21 @@ impl Worker<'_> {
         let why = why.trim_end();
         match verdict {
             Verdict::Taken => {
-                if std::mem::take(&mut health.failing) {
+                if std::mem::take(&mut health.failing) | std::mem::take(&mut health.refusing) {
                     tracing::info!(receiver, place, "notifications are taken again");
                 }
                 health.pauses = Pauses::new();
                 self.slot.count(Outcome::Sent, count);
             }
             Verdict::Refused => {
-                tracing::warn!(
-                    receiver,
-                    place,
-                    why,
-                    "a notification was refused, and is not sent again"
-                );
+                if !std::mem::replace(&mut health.refusing, true) {
+                    tracing::warn!(
+                        receiver,
+                        place,
+                        why,
+                        "notifications are refused; what is refused is not sent again"
+                    );
+                }
                 self.slot.count(Outcome::Failed, count);
             }
             Verdict::Later(asked) => {

@@ -292,7 +292,7 @@ mod tests {
         let mut command = with_help(Cli::command());
         let help = command.render_long_help().to_string();
         let options = reference();
-        assert_eq!(options.len(), 21, "{options:#?}");
+        assert_eq!(options.len(), 22, "{options:#?}");
         for option in options {
             assert!(help.contains(&option.flag), "{option:?}: {help}");
             let variable = format!("[env: {}]", option.variable);

@@ -61,7 +61,7 @@ fn colour(notice: &Notice) -> &'static str {
     }
 }
 
-/// An error text must not be able to mention everybody or to link anywhere.
+/// An error text must not be able to mention everybody, or to hide where a link leads.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

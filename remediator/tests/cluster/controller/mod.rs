@@ -6,6 +6,7 @@ mod history;
 mod hostile;
 mod learning;
 mod limits;
+mod notices;
 mod permissions;
 mod remediation;
 mod robust;

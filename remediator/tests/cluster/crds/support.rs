@@ -64,6 +64,7 @@ pub(crate) fn full_policy() -> Value {
             "historyLimit": 5,
             "inferDependencies": false,
             "strategy": "Adaptive",
+            "notify": {"receivers": ["oncall"], "severity": "info"},
         },
     })
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use remediator::clock;
-use remediator::core::{Level, ObjectKey, Reason, TargetKind};
+use remediator::core::{self, Level, ObjectKey, Reason, TargetKind};
 use remediator::fence::{Keeper, Term};
 use remediator::metrics::{Format, Metrics};
 use remediator::notify::notice::{About, Notice, Subject, Transition};
@@ -285,4 +285,21 @@ async fn secrets_are_read_anew_for_each_request() {
         .collect();
     assert_eq!(tokens, ["Bearer first", "Bearer second"]);
     assert_eq!(told[0].header("x-own"), "1");
+}
+
+#[tokio::test]
+async fn a_receiver_that_there_is_not_is_counted() {
+    let receiver = Receiver::start().await;
+    let teller = Teller::start(hook(&receiver.url()));
+    let policy = ObjectKey {
+        namespace: "shop".into(),
+        name: "web".into(),
+    };
+    let wanted = core::Notify {
+        receivers: vec!["nobody".to_owned(), "hook".to_owned()],
+        level: None,
+    };
+    teller.notify.check(&policy, Some(&wanted));
+    let line = "\nkuberhealer_notifications_total{receiver=\"\",outcome=\"unknown_receiver\"} 1\n";
+    assert!(teller.text().contains(line), "{}", teller.text());
 }
