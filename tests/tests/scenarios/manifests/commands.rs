@@ -145,7 +145,9 @@ async fn who_follows_the_guide_to_remediation_pastes_what_works() {
     let guide = run(to_run("docs/remediation.md"), &kubeconfig);
     let guide = std::panic::AssertUnwindSafe(guide);
     let ended = futures::FutureExt::catch_unwind(guide).await;
-    demo.kill().unwrap();
+    // Killed, it would leave its processes behind.
+    let id = nix::unistd::Pid::from_raw(demo.id().cast_signed());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
     demo.wait().unwrap();
     rest.join().unwrap();
     if let Err(panic) = ended {
