@@ -76,9 +76,9 @@ Exit status:
   1  it has not
   2  wrong usage: the file cannot be used, or has no such receiver")]
 struct NotifyTest {
-    /// The file with the receivers
+    /// The file with the receivers; unset: that of KUBERHEALER_NOTIFY_CONFIG
     #[arg(long, value_name = "FILE")]
-    notify_config: PathBuf,
+    notify_config: Option<PathBuf>,
 
     /// The name of the receiver
     receiver: String,
@@ -152,7 +152,19 @@ impl NotifyTest {
             let _ = writeln!(io::stderr(), "remediator: {why}");
             ExitCode::from(2)
         };
-        let config = match Config::read(&self.notify_config) {
+        let named =
+            || std::env::var_os("KUBERHEALER_NOTIFY_CONFIG").filter(|file| !file.is_empty());
+        let Some(file) = self
+            .notify_config
+            .clone()
+            .or_else(|| named().map(PathBuf::from))
+        else {
+            return wrong(
+                "expected the file with the receivers: --notify-config FILE or KUBERHEALER_NOTIFY_CONFIG"
+                    .to_owned(),
+            );
+        };
+        let config = match Config::read(&file) {
             Ok(config) => config,
             Err(error) => return wrong(error.to_string()),
         };

@@ -167,6 +167,8 @@ pub(crate) async fn create_remediator(
         "metadata": {"name": "remediator", "namespace": REMEDIATOR_NAMESPACE},
         "spec": {
             "replicas": 1,
+            // Two would want the same port.
+            "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},

@@ -225,6 +225,7 @@ impl<'a> Show<'a> {
              \x20 {kubectl} get khstates,healthchecks,pods -A\n\
              \x20 {kubectl} get remediationpolicies,remediations -A\n\
              \x20 {kubectl} -n {NAMESPACE} describe remediationpolicy {WEB}\n\
+             \x20 {kubectl} -n {NAMESPACE} events --for remediationpolicy/{WEB}\n\
              \x20 {kubectl} explain remediationpolicy.spec.steps\n\
              \x20 curl {}/json\n\
              \x20 curl {}\n\

@@ -1,6 +1,8 @@
 //! From a decision to the record of it, which is the lock. Taken alone, so that two policies never take the last place
 //! at once.
 
+use std::time::Instant;
+
 use kube::api::{Api, PostParams};
 
 use super::objects::{Policy, belonging};
@@ -14,12 +16,14 @@ use crate::core::{Decision, PolicySpec, Reason};
 use crate::crd::{Remediation, remediation, state_view};
 
 impl<W: Workloads> Leader<W> {
-    /// Creates the record, if the decision still is what it was when the others are counted again.
+    /// Creates the record, if the decision still is what it was when the others are counted again. Policy and target were
+    /// read at `read`.
     pub(super) async fn admit(
         &self,
         policy: &Policy,
         spec: &PolicySpec,
         look: &Look<'_>,
+        read: Instant,
     ) -> Result<(Found, Asked), Failed> {
         let _alone = self.admission.lock().await;
         let look = Look {
@@ -55,10 +59,10 @@ impl<W: Workloads> Leader<W> {
         match belonging(&created) {
             Ok(record) => {
                 if let (true, Some(facts)) = (new, look.facts) {
-                    // Nobody has done anything for a record that has just been made. What was read of its target before
-                    // is good enough for the claim; before the write it is read again, and its policy too.
+                    // Nobody has done anything for a record that has just been made. What was read of its target and its
+                    // policy serves the claim and the write, if both follow at once; else both are read again.
                     let live = Live::Target(Box::new(facts.clone()));
-                    self.hand_over(&record, live);
+                    self.hand_over(&record, live, read);
                 }
                 self.put_record(record);
             }

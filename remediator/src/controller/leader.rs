@@ -39,6 +39,7 @@ const PRUNE: Duration = Duration::from_secs(1);
 /// What was read of a target just before its record was made.
 struct HandedOver {
     live: Live,
+    /// Before it was read.
     at: Instant,
     /// The record's, as it was made.
     resource_version: String,
@@ -200,14 +201,15 @@ impl<W: Workloads> Leader<W> {
     }
 
     /// Leaves what was read of a new record's target to who makes its first write.
-    pub(super) fn hand_over(&self, record: &Record, live: Live) {
+    pub(super) fn hand_over(&self, record: &Record, live: Live, at: Instant) {
         let handed_over = HandedOver {
             live,
-            at: clock::instant(),
+            at,
             resource_version: record.resource_version.clone(),
         };
         let mut all = lock(&self.handed_over);
-        all.retain(|_, known| handed_over.at.saturating_duration_since(known.at) < FRESH);
+        let now = clock::instant();
+        all.retain(|_, known| now.saturating_duration_since(known.at) < FRESH);
         all.insert(record.name.clone(), handed_over);
     }
 
@@ -222,6 +224,11 @@ impl<W: Workloads> Leader<W> {
         }
         all.remove(&record.name);
         None
+    }
+
+    /// The target is about to be written: what was read of it is not what it is any more.
+    pub(super) fn forget_handed_over(&self, record: &ObjectKey) {
+        lock(&self.handed_over).remove(record);
     }
 
     /// The record was written and its target was not: what was left for it is as good as before.

@@ -11,17 +11,20 @@ pub(super) fn waits(record: &Record) -> bool {
         && matches!(record.status.phase, Phase::Pending | Phase::Blocked)
 }
 
-/// Whether a record that is not begun is what its policy would still have done: the incident, the step and the mode are
-/// the policy's own. The policy is read anew before the first write, so that an edit of it counts until then.
+/// Whether nothing is known to have taken effect for the record: a lost answer is no reason to stop asking.
+pub(super) fn pending(record: &Record) -> bool {
+    matches!(record.status.phase, Phase::Pending | Phase::Blocked)
+}
+
+/// Whether what is still to be done for a record is what its policy would have done: the incident, the step and the mode
+/// are the policy's own. The policy is read at most a second before the first write, so that an edit of it counts until
+/// then; of several pods it counts before each.
 pub(super) fn backed(
     spec: &PolicySpec,
     state: &PolicyState,
     record: &Record,
 ) -> Result<(), Reason> {
     let intent = &record.intent;
-    if record.status.touched != Touched::No {
-        return Ok(());
-    }
     let open = state.incident.as_ref();
     if open.is_none_or(|open| open.id != intent.incident.id) {
         return Err(Reason::Recovered);
@@ -77,4 +80,41 @@ fn within(action: &Action, intent: &Intent) -> bool {
         (_, replicas) => replicas.is_none(),
     };
     pods.is_ok_and(|most| intent.pods.len() <= most) && replicas
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{backed, pending, waits};
+    use crate::core::guard_tests::Case;
+    use crate::core::{Mode, Phase, PolicySpec, Reason, Touched};
+
+    #[test]
+    fn an_edit_counts_until_nothing_is_left_to_do() {
+        let edits: [fn(&mut PolicySpec); 3] = [
+            |spec| spec.mode = Mode::DryRun,
+            |spec| spec.steps.clear(),
+            |spec| spec.target.1 = "api".into(),
+        ];
+        let case = Case::new();
+        for (phase, touched) in [
+            (Phase::Pending, Touched::No),
+            // The answer was lost: the write is made again.
+            (Phase::Pending, Touched::Maybe),
+            (Phase::Blocked, Touched::No),
+            // Other pods are still to be restarted.
+            (Phase::Applied, Touched::Yes),
+        ] {
+            let mut record = case.record(1, "r3", touched, Case::now());
+            (record.status.phase, record.status.completed) = (phase, None);
+            assert_eq!(backed(&case.spec, &case.state, &record), Ok(()));
+            assert_eq!(pending(&record), phase != Phase::Applied);
+            assert_eq!(waits(&record), pending(&record) && touched == Touched::No);
+            for edit in edits {
+                let mut edited = case.spec.clone();
+                edit(&mut edited);
+                let answer = backed(&edited, &case.state, &record);
+                assert_eq!(answer, Err(Reason::PolicyChanged), "{phase:?} {touched:?}");
+            }
+        }
+    }
 }

@@ -222,6 +222,7 @@ impl<W: Workloads> Leader<W> {
                 self.put_policy(policy, seen).await.map(Some)
             }
         };
+        let before = clock::instant();
         let (policy, live, read) =
             tokio::try_join!(known, self.facts(spec, need), self.read_check(check))?;
         let Some(policy) = policy else {
@@ -261,7 +262,7 @@ impl<W: Workloads> Leader<W> {
                         exactly: true,
                         ..look
                     };
-                    (found, asked) = self.admit(&policy, spec, &look).await?;
+                    (found, asked) = self.admit(&policy, spec, &look, before).await?;
                 }
             }
             (Live::Target(_), Ok(None)) => found.decision = held(Reason::CheckNotFound),

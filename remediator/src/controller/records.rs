@@ -8,7 +8,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::kinds::Kind;
-use super::mandate::{backed, sets_back, waits};
+use super::mandate::{backed, pending, sets_back, waits};
 use super::objects::{Policy, belonging};
 use super::world::View;
 use super::{Failed, Leader, Workloads};
@@ -71,6 +71,7 @@ impl<W: Workloads> Leader<W> {
             match next {
                 Next::Status(status) => self.put_status(&record, status).await?,
                 Next::Act(write) => {
+                    self.forget_handed_over(key);
                     let namespace = &record.name.namespace;
                     let target = &record.intent.target;
                     let answer = self
@@ -153,7 +154,7 @@ impl<W: Workloads> Leader<W> {
             let rank = self.with_objects(|objects| objects.records.rank(record, self.term.0));
             rank < self.shared.limits.in_flight
         };
-        waits(record) && !record.finished() && !idle(record) && !again && turn()
+        pending(record) && !record.finished() && !idle(record) && !again && turn()
     }
 
     async fn live(&self, record: &Record) -> Result<Live, Failed> {
@@ -179,7 +180,10 @@ impl<W: Workloads> Leader<W> {
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
         let (rank, last_hour) = self.with_objects(|objects| {
             let records = &mut objects.records;
-            (records.rank(record, self.term.0), records.count_begun(now))
+            let begun = records.count_begun(now);
+            let doubtful = records.count_doubtful(record, self.term.0);
+            let rank = records.rank(record, self.term.0);
+            (rank, begun.saturating_add(doubtful))
         });
         let limits = self.shared.limits;
         let mut settles = None;
@@ -201,7 +205,7 @@ impl<W: Workloads> Leader<W> {
                 let wanted = backed(spec, &state, record)
                     .and_then(|()| still_wanted(now, spec, &state, &around.world()))
                     .and_then(|()| match live {
-                        Live::Target(facts) if waits(record) => {
+                        Live::Target(facts) if pending(record) => {
                             target_allows(spec, &intent.action, facts)
                         }
                         _ => Ok(()),

@@ -96,10 +96,14 @@ pub(super) fn status(
         Says::new(ConditionStatus::False, "NotExhausted", "steps are left")
     };
     let under_way = records.iter().find(|record| !record.finished());
-    let remediating = Says::because(
-        under_way.is_some(),
-        under_way.map_or(Reason::Healthy, |record| record.status.reason),
-    );
+    let remediating = match under_way {
+        Some(record) => Says::because(true, record.status.reason),
+        None => Says::new(
+            ConditionStatus::False,
+            "NotRemediating",
+            "no remediation is under way",
+        ),
+    };
     let known = !matches!(found.decision, Decision::NeedFacts(_));
     let mut says = Vec::new();
     if known {
@@ -107,9 +111,10 @@ pub(super) fn status(
             Decision::Idle { .. } => standing_hold(now, spec, &found.state, &found.around.world()),
             _ => None,
         };
-        let (allowed, until) = allowed(found, standing.as_ref().unwrap_or(&found.decision));
+        let decision = standing.as_ref().unwrap_or(&found.decision);
+        let (allowed, until) = allowed(found, decision);
         status.next_allowed_time = until;
-        says.push((ACCEPTED, accepted(found)));
+        says.push((ACCEPTED, accepted(found, decision)));
         says.push((HEALTHY, healthy(found)));
         says.push((ALLOWED, allowed));
     } else {
@@ -190,8 +195,8 @@ fn allowed(found: &Found, decision: &Decision) -> (Says, Option<Time>) {
     }
 }
 
-fn accepted(found: &Found) -> Says {
-    let wrong = match &found.decision {
+fn accepted(found: &Found, decision: &Decision) -> Says {
+    let wrong = match decision {
         Decision::Hold {
             reason:
                 reason @ (Reason::AmbiguousCheck

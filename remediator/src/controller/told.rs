@@ -31,13 +31,17 @@ pub(super) fn held(
     (known != Some(reason) && !own(reason)).then_some(reason)
 }
 
-/// Why the policy is held back, if there is anything to hold back: a pause while nothing is wrong holds nothing.
+/// Why the policy is held back, if there is anything to hold back: what stands while nothing is wrong, as a pause, holds
+/// nothing yet.
 fn holding(status: &RemediationPolicyStatus) -> Option<Reason> {
     let reason = why_not(&status.conditions, ALLOWED)?;
     let incident = status.incident.as_ref();
     let open = incident.is_some_and(|incident| incident.recovered_time.is_none());
-    let pause = matches!(reason, Reason::Paused | Reason::GloballyPaused);
-    (open || !pause).then_some(reason)
+    let standing = matches!(
+        reason,
+        Reason::Paused | Reason::GloballyPaused | Reason::TargetConflict | Reason::DependencyCycle
+    );
+    (open || !standing).then_some(reason)
 }
 
 /// A remediation of its own that is under way holds a policy back, which is as it should be.
@@ -121,7 +125,7 @@ pub(super) fn of_policy(
     }
     if let Some(reason) = why_not(&after.conditions, ACCEPTED)
         && why_not(&before.conditions, ACCEPTED) != Some(reason)
-        && why_not(&after.conditions, ALLOWED) != Some(reason)
+        && holding(after) != Some(reason)
     {
         told.push(Told {
             reason,
@@ -340,10 +344,12 @@ mod tests {
         ] {
             assert_eq!(held(Some(&of(before)), &of(after)), expected);
         }
-        let paused = |incident| status(incident, Some(Reason::Paused));
-        let (well, broken) = (paused(None), paused(open));
-        assert_eq!(held(None, &well), None);
-        assert_eq!(held(Some(&well), &broken), Some(Reason::Paused));
-        assert_eq!(held(Some(&broken), &broken), None);
+        for reason in [Reason::Paused, Reason::TargetConflict] {
+            let standing = |incident| status(incident, Some(reason));
+            let (well, broken) = (standing(None), standing(open));
+            assert_eq!(held(None, &well), None);
+            assert_eq!(held(Some(&well), &broken), Some(reason));
+            assert_eq!(held(Some(&broken), &broken), None);
+        }
     }
 }

@@ -57,9 +57,9 @@ fn passed(finished: Time) -> Run {
 
 /// A situation; as [`Case::new`] makes it, the pod that the check names is evicted.
 #[derive(Clone)]
-pub(super) struct Case {
-    pub(super) spec: PolicySpec,
-    pub(super) state: PolicyState,
+pub(crate) struct Case {
+    pub(crate) spec: PolicySpec,
+    pub(crate) state: PolicyState,
     pub(super) facts: Facts,
     pub(super) records: Vec<Record>,
     pub(super) upstreams: Vec<Upstream>,
@@ -74,7 +74,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    pub(super) fn now() -> Time {
+    pub(crate) fn now() -> Time {
         now()
     }
 
@@ -88,7 +88,7 @@ impl Case {
         }
     }
 
-    pub(super) fn new() -> Case {
+    pub(crate) fn new() -> Case {
         let key = |name: &str| ObjectKey {
             namespace: "shop".into(),
             name: name.into(),
@@ -248,7 +248,13 @@ impl Case {
     }
 
     /// A finished record of the incident.
-    fn record(&self, attempt: u32, run: &str, touched: Touched, completed: Time) -> Record {
+    pub(crate) fn record(
+        &self,
+        attempt: u32,
+        run: &str,
+        touched: Touched,
+        completed: Time,
+    ) -> Record {
         let mut intent = Case::new().act();
         intent.run = id(run);
         intent.attempt = attempt;

@@ -124,6 +124,7 @@ impl Learned {
         });
         if let Some(earlier) = earlier.max_by_key(|earlier| earlier.intent.attempt)
             && taught(earlier) == Some(true)
+            && super::pattern::pattern(&earlier.intent.errors).id == pattern.id
         {
             self.did_not_last(&pattern, &step_name(&earlier.intent.action));
         }

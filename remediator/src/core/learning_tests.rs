@@ -299,6 +299,25 @@ fn a_success_that_did_not_last_is_none() {
 }
 
 #[test]
+fn a_success_that_did_not_last_says_nothing_of_another_failure() {
+    let mut case = case(Strategy::Ordered);
+    case.spec.steps.truncate(1);
+    let intent = act(&case);
+    let mut other = intent.clone();
+    other.errors = vec!["service shop/db: no endpoints".to_owned()];
+    let mut before = ended(&other, Phase::Succeeded, Touched::Yes);
+    before.intent.incident.id = "ffffffffff".to_owned();
+    before.status.completed = Some(Time::from_unix(Case::now().unix() - 9000));
+    let mut first = ended(&intent, Phase::Succeeded, Touched::Yes);
+    first.status.completed = Some(Time::from_unix(Case::now().unix() - 900));
+    let mut second = ended(&other, Phase::Succeeded, Touched::Yes);
+    second.intent.attempt = first.intent.attempt + 1;
+    let learned = count(super::Statistics::default(), &[before, first, second]).learned;
+    let known = learned.of(&pattern(&other.errors).id).unwrap();
+    assert_eq!(known.steps[0].outcomes, [true, true]);
+}
+
+#[test]
 fn what_is_remembered_is_bounded_and_the_oldest_is_forgotten() {
     let case = case(Strategy::Ordered);
     let mut statistics = super::Statistics::default();

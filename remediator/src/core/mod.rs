@@ -8,7 +8,7 @@ pub mod decide;
 pub mod depends;
 pub mod execution;
 #[cfg(test)]
-mod guard_tests;
+pub(crate) mod guard_tests;
 pub mod guards;
 pub mod incident;
 #[cfg(test)]

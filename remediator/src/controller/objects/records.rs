@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::clock;
-use crate::core::execution::{begun, in_flight, rank, used};
+use crate::core::execution::{begun, in_flight, may_be_begun, rank, used};
 use crate::core::{ObjectKey, Record, Time};
 
 /// An hour, for the limit of remediations in it.
@@ -169,6 +169,13 @@ impl Records {
     pub(in crate::controller) fn count_last_hour(&mut self, now: Time) -> u32 {
         let about_to = count(self.in_flight().filter(|record| !begun(record)));
         self.count_begun(now).saturating_add(about_to)
+    }
+
+    /// How many others may be begun by a claim that this leader has not seen: another leader's, or one whose answer
+    /// was lost.
+    pub(in crate::controller) fn count_doubtful(&self, record: &Record, term: i64) -> u32 {
+        let others = self.unfinished().filter(|other| other.name != record.name);
+        count(others.filter(|other| may_be_begun(other, term)))
     }
 
     /// Policies with a remediation in flight.

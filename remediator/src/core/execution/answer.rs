@@ -1,7 +1,9 @@
 //! What the answer to a write makes of a record.
 
 use super::revert::reverted;
-use super::{Answer, BEGIN_SECONDS, Refusal, TargetWrite, applied, over, settled, to};
+use super::{
+    Answer, BEGIN_SECONDS, Refusal, TargetWrite, applied, over, settled, to, with_way_back,
+};
 use crate::core::{Claim, Phase, Reason, Record, RecordStatus, Time, Touched};
 
 /// Seconds until a refused eviction is tried again, doubled each time, and the most.
@@ -36,11 +38,9 @@ pub fn answered(now: Time, record: &Record, write: &TargetWrite, answer: Answer)
         Answer::Conflict => again(now, record, Reason::Conflict, ""),
         Answer::Unknown => {
             let details = "no answer says whether it was done";
-            let tried = again(now, record, Reason::Refused, details);
-            RecordStatus {
-                touched: status.touched.max(Touched::Maybe),
-                ..tried
-            }
+            let mut record = record.clone();
+            record.status.touched = status.touched.max(Touched::Maybe);
+            again(now, &record, Reason::Refused, details)
         }
         Answer::Budget(message) if begun => settled(
             now,
@@ -78,7 +78,8 @@ fn refused(now: Time, record: &Record, begun: bool, refusal: &Refusal) -> Record
         let why = format!("the other pods are left alone: {}", refusal.message);
         return settled(now, intent, status, &why);
     }
-    over(now, status, Phase::Inconclusive, reason, &refusal.message)
+    let over = over(now, status, Phase::Inconclusive, reason, &refusal.message);
+    with_way_back(now, intent, over)
 }
 
 /// The same once more, but not at once, and not for ever: there may be something that is always in the way.
@@ -87,7 +88,9 @@ fn again(now: Time, record: &Record, reason: Reason, details: &str) -> RecordSta
     let tried = now.since(status.begun.unwrap_or(record.intent.time));
     // Of several pods there is a time in which they have to be replaced.
     if status.phase == Phase::Pending && tried > BEGIN_SECONDS {
-        return over(now, status, Phase::Inconclusive, reason, details);
+        // The read that would tell whether it was done after all is left to who sets back.
+        let over = over(now, status, Phase::Inconclusive, reason, details);
+        return with_way_back(now, &record.intent, over);
     }
     RecordStatus {
         retry_at: Some(now.plus(pause(tried))),

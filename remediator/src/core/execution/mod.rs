@@ -30,7 +30,7 @@ use super::{
 pub use answer::answered;
 pub use next::next;
 pub use taken::{Taken, taken};
-pub use turn::{begun, idle, in_flight, rank, used};
+pub use turn::{begun, idle, in_flight, may_be_begun, rank, used};
 
 /// Seconds a target has to settle after a write; Kubernetes' default progress deadline of a Deployment.
 pub const SETTLE_SECONDS: u32 = 600;
@@ -237,6 +237,17 @@ fn way_back(now: Time, intent: &Intent) -> Option<Revert> {
         claim: None,
         end: None,
     })
+}
+
+/// The status of a record that is over. What was claimed, and is not known to have been refused, may have scaled: it is
+/// set back when that is due, if the generation then tells that there is anything to set back.
+fn with_way_back(now: Time, intent: &Intent, over: RecordStatus) -> RecordStatus {
+    let doubtful = over.claim.is_some() && over.touched != Touched::No && over.applied.is_none();
+    let revert = match (&over.revert, doubtful) {
+        (None, true) => way_back(now, intent),
+        (known, _) => known.clone(),
+    };
+    RecordStatus { revert, ..over }
 }
 
 /// The status once the target has settled: from here on runs are counted.

@@ -6,7 +6,7 @@ use super::turn::{begun, foreign};
 use super::verify::verify;
 use super::{
     BEGIN_SECONDS, Live, Next, Standing, Taken, TargetWrite, applied, over, settled, taken, to,
-    way_back,
+    with_way_back,
 };
 use crate::core::{Claim, Facts, Intent, Mode, Phase, Reason, Record, RecordStatus, Time, Touched};
 
@@ -362,7 +362,8 @@ pub(super) fn patience(
 
 /// The record is over.
 pub(super) fn end(now: Time, record: &Record, phase: Phase, reason: Reason, details: &str) -> Next {
-    Next::Status(ended(now, &record.status, phase, reason, details))
+    let over = ended(now, &record.status, phase, reason, details);
+    Next::Status(with_way_back(now, &record.intent, over))
 }
 
 /// The status when it is over. What was claimed may have been begun: the write may even arrive after this.
@@ -386,18 +387,11 @@ fn ended(
 fn doubtful(now: Time, record: &Record, reason: Reason) -> Next {
     let details = "before it was known to be done";
     let over = ended(now, &record.status, Phase::Inconclusive, reason, details);
-    let revert = over
-        .revert
-        .clone()
-        .or_else(|| way_back(now, &record.intent));
-    if revert.is_none() {
+    let over = with_way_back(now, &record.intent, over);
+    if over.revert.is_none() {
         return Next::Status(over);
     }
     let details = format!("{details}; if it is done after all, it is set back when that is due");
     let message = reason.message(details);
-    Next::Status(RecordStatus {
-        revert,
-        message,
-        ..over
-    })
+    Next::Status(RecordStatus { message, ..over })
 }

@@ -7,6 +7,9 @@ use crate::core::{Claim, Facts, Reason, Record, RecordStatus, Revert, Time};
 /// Seconds between two tries.
 const AGAIN: u32 = 30;
 
+/// How often it is tried at least, however late: the remediator may have been away when it was due.
+const TRIES: u32 = 10;
+
 /// Seconds within which a request arrives whose sender has given it up, with much to spare.
 const ARRIVES: u32 = 60;
 
@@ -56,7 +59,7 @@ pub(super) fn revert(now: Time, record: &Record, live: &Live, standing: &Standin
     match standing.set_back {
         Err(reason) if writes => ended(record, reason),
         // It was tried, and comes to nothing again and again.
-        Ok(()) if writes && record.status.retry_at.is_some() && too_late(now, record) => {
+        Ok(()) if writes && record.status.blocked_tries >= TRIES && too_late(now, record) => {
             ended(record, Reason::RevertAbandoned)
         }
         _ => next,
@@ -139,6 +142,8 @@ pub(super) fn reverted(now: Time, record: &Record, answer: &Answer) -> RecordSta
 fn again(now: Time, record: &Record, seconds: u32) -> RecordStatus {
     RecordStatus {
         retry_at: Some(now.plus(seconds)),
+        // Nothing else counts them once a record is over.
+        blocked_tries: record.status.blocked_tries.saturating_add(1),
         ..record.status.clone()
     }
 }

@@ -1152,6 +1152,55 @@ fn setting_back_is_tried_less_and_less_often_and_not_for_ever() {
 }
 
 #[test]
+fn setting_back_is_tried_several_times_however_late() {
+    let mut record = record(scale());
+    record.intent.revert_after = Some(600);
+    let applied = applied(t0(), &record.intent, &record.status, Touched::Yes);
+    record.status = over(t0(), &applied, Phase::Succeeded, Reason::Verified, "");
+    let live = Live::Target(Box::new(written(&record)));
+    let mut late = t0().plus(10 * 3600);
+    record.status = status(next(late, &record, &live, &standing(&[])));
+    for _ in 0..3 {
+        let Next::Act(write) = next(late, &record, &live, &standing(&[])) else {
+            panic!("not tried: {:?}", record.status);
+        };
+        record.status = answered(late, &record, &write, Answer::Conflict);
+        late = late.plus(60);
+    }
+}
+
+#[test]
+fn however_a_scale_ends_that_may_have_been_made_it_is_set_back() {
+    let mut begun = claimed(scale());
+    begun.intent.revert_after = Some(600);
+    begun.status.begun = Some(t0());
+    let late = t0().plus(2 * 3600);
+    let Next::Act(write) = ask(&begun, &facts()) else {
+        panic!("not carried out");
+    };
+    let unanswered = answered(late, &begun, &write, Answer::Unknown);
+    let unreadable = Live::Unreadable(Refusal {
+        code: 503,
+        reason: String::new(),
+        message: String::new(),
+    });
+    let unread = status(next(late, &begun, &unreadable, &standing(&[])));
+    let mut doubtful = begun.clone();
+    doubtful.status.touched = Touched::Maybe;
+    let conflict = answered(late, &doubtful, &write, Answer::Conflict);
+    for status in [unanswered, unread, conflict] {
+        assert_eq!(status.phase, Phase::Inconclusive, "{status:?}");
+        assert!(
+            status.completed.is_some() && status.revert.is_some(),
+            "{status:?}"
+        );
+    }
+    // What was turned down each time has done nothing.
+    let conflict = answered(late, &begun, &write, Answer::Conflict);
+    assert!(conflict.completed.is_some() && conflict.revert.is_none());
+}
+
+#[test]
 fn a_scale_that_was_given_up_before_its_answer_is_set_back_if_it_was_done() {
     let mut record = claimed(scale());
     record.intent.revert_after = Some(600);

@@ -56,6 +56,11 @@ pub(super) fn foreign(record: &Record, term: i64) -> bool {
     record.status.term != term
 }
 
+/// Whether the record may be begun although the leader of this term does not see it.
+pub fn may_be_begun(record: &Record, term: i64) -> bool {
+    acts(record) && !begun(record) && foreign(record, term)
+}
+
 fn acts(record: &Record) -> bool {
     let may = match record.intent.mode {
         Mode::Enforce => true,
