@@ -36,11 +36,15 @@ const KNOWN: &[Known] = &[
     known("README.md", "cargo run -p khctl -- check http", "khctl/tests/cli/check.rs: on loopback"),
     known("README.md", "cargo run -p scenarios --bin bench", "tests/src/bin/bench/main.rs: by hand, it builds in the profile dist"),
     known("docs/benchmarks.md", "cargo run -p scenarios --bin ", "tests/src/bin/bench/main.rs: by hand, it builds in the profile dist"),
+    // kubectl sends protobuf for it too.
+    known("docs/alerts-in.md", "kubectl --namespace kuberhealer create secret", "tests/tests/scenarios/manifests/commands.rs: applied"),
     known("docs/install.md", "helm upgrade --install kuberhealthy", "scripts/e2e: on a real cluster, it takes the charts from the network"),
     // The sandbox takes no protobuf, which Helm sends.
     known("docs/install.md", "helm upgrade --install kuberhealer manifests/helm", "scripts/e2e: on a real cluster"),
     known("docs/install.md", "helm upgrade kuberhealer manifests/helm", "scripts/e2e: on a real cluster"),
     known("docs/install.md", "helm uninstall", "scripts/e2e: on a real cluster"),
+    known("docs/notifications.md", "remediator --notify-config", "remediator/tests/cluster/process/notifications.rs: with receivers on loopback"),
+    known("docs/notifications.md", "remediator notify-test", "remediator/tests/cluster/process/notify_test.rs: with receivers on loopback"),
     known("docs/operations.md", "cargo run -p remediator", "remediator/tests/cluster/process/startup.rs: on another port"),
     known("docs/operations.md", "curl http://127.0.0.1:9090/", "remediator/tests/cluster/process/startup.rs: on another port"),
     known("docs/remediation.md", "cargo run -p khctl -- demo --keep", "tests/tests/scenarios/manifests/commands.rs: the program itself"),
@@ -98,8 +102,8 @@ async fn who_installs_it_for_v3_pastes_what_works() {
 
 /// Installs, operates and removes.
 async fn install(line: Line) {
-    if !is_there("kubectl") {
-        eprintln!("skipped: kubectl is not there");
+    if !["kubectl", "openssl"].into_iter().all(is_there) {
+        eprintln!("skipped: kubectl or openssl is not there");
         return;
     }
     let (sandbox, directory) = fresh().await;
@@ -112,6 +116,8 @@ async fn install(line: Line) {
         // What there is to be operated goes in the end.
         if command.starts_with("kubectl delete remediationpolicies") {
             script.extend(to_run("docs/operations.md"));
+            let secret = commands("docs/alerts-in.md").into_iter();
+            script.extend(secret.map(applied));
         }
         if !command.ends_with(other) {
             script.push(command);
@@ -119,6 +125,12 @@ async fn install(line: Line) {
     }
     run(script, &directory.path().join("kubeconfig")).await;
     sandbox.stop().await;
+}
+
+/// What `kubectl create` would create, by `kubectl apply`, which sends JSON.
+fn applied(create: String) -> String {
+    assert!(create.contains(" create "), "{create}");
+    format!("{create} --dry-run=client --output json | kubectl apply -f -")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,7 @@ async fn the_remediator_needs_the_permissions_of_its_manifests_and_no_others() {
     install(&shop).await;
     workloads(&shop).await;
     remediate(&shop).await;
+    wait_for_what_an_error_names(&shop).await;
     recover_what_was_scaled(&shop).await;
     closed_namespace(&shop).await;
 
@@ -317,6 +318,28 @@ async fn age(shop: &Shop, policy: &str) {
             aged.unwrap();
         }
     }
+}
+
+/// An error names a Service, and its pods are those of another policy's target, whose check is waited for.
+async fn wait_for_what_an_error_names(shop: &Shop) {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+    });
+    let created = shop.api.create(&collection(&service), &service).await;
+    created.unwrap();
+    shop.create_deployment("front", 2).await;
+    shop.create_check("front").await;
+    shop.create_policy("front", json!([{"rolloutRestart": {}}]), json!({}))
+        .await;
+    shop.report("front", &["service shop/web: no endpoint is ready"])
+        .await;
+    let path = format!("{POLICIES}/front");
+    shop.until(&path, "the check of web is waited for", |policy| {
+        let mut upstreams = items(&policy["status"]["upstreams"]).iter();
+        upstreams.any(|upstream| upstream["name"] == "web")
+    })
+    .await;
 }
 
 /// A policy that is deleted leaves no replicas behind that were to be for a while.
