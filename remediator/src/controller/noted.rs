@@ -60,12 +60,12 @@ pub(super) fn by_record(
     notice(spec, &intent.incident.id, &told, about, now)
 }
 
-/// The incident of a policy, if it is open, as if it had just been opened.
+/// The incident of a policy, if it is open and receivers are to know, as if it had just been opened.
 pub(super) fn open(policy: &Policy, records: &[Record]) -> Option<Notice> {
     let spec = policy.spec.as_ref().ok()?;
     let status = policy.object.status.as_ref()?;
     let incident = status.incident.as_ref()?;
-    if incident.recovered_time.is_some() {
+    if incident.recovered_time.is_some() || !incident.reached {
         return None;
     }
     let empty = RemediationPolicyStatus::default();

@@ -52,6 +52,7 @@ impl<W: Workloads> Leader<W> {
     /// Does what the policy needs now. Returns after how long to look again.
     pub(super) async fn policy(&self, key: &ObjectKey) -> Result<Option<Duration>, Failed> {
         let Some(policy) = self.with_objects(|objects| objects.policies.get(key).cloned()) else {
+            self.shared.notify.forget(key);
             return self.malformed(key).await;
         };
         let now = clock::now();

@@ -43,7 +43,7 @@ impl<W: Workloads> Leader<W> {
         let records = self.with_objects(|objects| objects.records.of(&owner));
         let last = records.iter().max_by_key(|record| record.intent.time);
         let target = last.map(|last| target_reference(namespace, &last.intent.target));
-        for told in told {
+        for told in told.into_iter().filter(|told| told.event) {
             tracing::info!(namespace, policy = name, reason = %told.reason, note = told.note, "told");
             self.events(object.object_ref(&()), target.clone(), "Decide", &told);
         }
@@ -143,6 +143,7 @@ impl<W: Workloads> Leader<W> {
             note,
             transition: at.to_string(),
             target: false,
+            event: true,
             notice: None,
         };
         self.events(policy.object_ref(&()), None, "Decide", &told);

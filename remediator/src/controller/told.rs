@@ -4,6 +4,7 @@ use super::conditions::{get, why_not};
 use super::status::{ACCEPTED, ALLOWED, HEALTHY};
 use crate::core::{Choice, Phase, Reason, Record, RecordStatus};
 use crate::crd::RemediationPolicyStatus;
+use crate::crd::policy_status::Incident;
 use crate::events::Severity;
 use crate::notify::notice::Transition;
 
@@ -17,6 +18,8 @@ pub(super) struct Told {
     pub(super) transition: String,
     /// Whether it is of interest to who looks at the workload.
     pub(super) target: bool,
+    /// Whether it is told as an event.
+    pub(super) event: bool,
     /// What receivers of notifications are told it is, if it is anything to them.
     pub(super) notice: Option<Transition>,
 }
@@ -70,7 +73,9 @@ pub(super) fn of_policy(
         let open = incident.recovered_time.is_none();
         let same = was.filter(|was| was.id == incident.id);
         let was_open = same.is_some_and(|was| was.recovered_time.is_none());
-        if open && !was_open {
+        let was_known = same.is_some_and(known);
+        let (begins, opened) = (open && !was_open, known(incident) && !was_known);
+        if begins || opened {
             let errors = incident.errors.first();
             told.push(Told {
                 reason: Reason::CheckFailing,
@@ -81,13 +86,23 @@ pub(super) fn of_policy(
                 ),
                 transition: transition.clone(),
                 target: false,
-                notice: Some(Transition::Opened),
+                event: begins,
+                notice: opened.then_some(Transition::Opened),
             });
         }
-        if !open && was_open {
+        let (ends, recovered) = (!open && was_open, was_known && !known(incident));
+        if ends || recovered {
+            // One that has come back meanwhile has ended as what it was.
+            let joined = same.map_or(incident.joined, |was| was.joined);
+            let transition = if ends {
+                transition.clone()
+            } else {
+                format!("{}-{joined}", incident.id)
+            };
             told.push(Told {
-                notice: Some(Transition::Recovered),
-                ..plain(Reason::Recovered, Severity::Normal, transition.clone())
+                event: ends,
+                notice: recovered.then_some(Transition::Recovered),
+                ..plain(Reason::Recovered, Severity::Normal, transition)
             });
         }
         if incident.exhausted && !same.is_some_and(|was| was.exhausted) {
@@ -109,7 +124,12 @@ pub(super) fn of_policy(
     }
     let incident = is.map_or("", |incident| incident.id.as_str());
     let generation = after.observed_generation.unwrap_or_default();
-    if let Some(reason) = held(Some(before), after)
+    let event = held(Some(before), after);
+    // Receivers that have not heard of the incident are told with it why nothing is done.
+    let heard = was.is_some_and(|was| known(was) && was.id == incident);
+    let noticed = event.or_else(|| holding(after).filter(|reason| !heard && !own(*reason)));
+    let noticed = noticed.filter(|_| is.is_some_and(known));
+    if let Some(reason) = event.or(noticed)
         && !told_otherwise(reason)
     {
         told.push(Told {
@@ -118,9 +138,8 @@ pub(super) fn of_policy(
             note: message(ALLOWED),
             transition: format!("held-{incident}-{generation}"),
             target: true,
-            notice: is
-                .is_some_and(|incident| incident.recovered_time.is_none())
-                .then_some(Transition::Held),
+            event: event.is_some(),
+            notice: noticed.map(|_| Transition::Held),
         });
     }
     if let Some(reason) = why_not(&after.conditions, ACCEPTED)
@@ -133,10 +152,16 @@ pub(super) fn of_policy(
             note: message(ACCEPTED),
             transition: format!("refused-{generation}"),
             target: false,
+            event: true,
             notice: None,
         });
     }
     told
+}
+
+/// Whether receivers of notifications are to know it as open: a failure that the policy does not act on is none of theirs.
+fn known(incident: &Incident) -> bool {
+    incident.reached && incident.recovered_time.is_none()
 }
 
 /// Told when it begins, by who sees that; for all policies at once or for the record.
@@ -160,6 +185,7 @@ fn plain(reason: Reason, severity: Severity, transition: String) -> Told {
         note: reason.sentence().to_owned(),
         transition,
         target: false,
+        event: true,
         notice: None,
     }
 }
@@ -204,6 +230,7 @@ pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> 
         },
         transition: format!("{}-{}", intent.incident.id, intent.attempt),
         target: true,
+        event: true,
         notice: match status.phase {
             _ if matches!(reason, Reason::Reverted | Reason::RevertAbandoned) => {
                 Some(Transition::Reverted)
@@ -258,6 +285,7 @@ mod tests {
             exhausted,
             joined,
             upstream_recovered: None,
+            reached: true,
         });
         let state = PolicyState {
             incident,
@@ -324,6 +352,84 @@ mod tests {
                 .map(|told| format!("{} {}", told.reason, told.transition))
                 .collect();
             assert_eq!(told, expected, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn receivers_hear_of_an_incident_once_the_thresholds_are_reached() {
+        let unreached = |joined, over, why| {
+            let mut status = status(Some((over, joined, false)), why);
+            status.incident.as_mut().unwrap().reached = false;
+            status
+        };
+        let reached = |joined, over, why| status(Some((over, joined, false)), why);
+        let paused = Some(Reason::Paused);
+        for (before, after, events, notices) in [
+            // One failing run of three, and it passes again.
+            (
+                status(None, None),
+                unreached(0, false, None),
+                vec!["CheckFailing 0123456789-0"],
+                vec![],
+            ),
+            (
+                unreached(0, false, None),
+                unreached(0, true, None),
+                vec!["Recovered 0123456789-0"],
+                vec![],
+            ),
+            (
+                unreached(0, false, None),
+                reached(0, false, None),
+                vec![],
+                vec!["incident.opened 0123456789-0"],
+            ),
+            (
+                reached(0, false, None),
+                reached(0, true, None),
+                vec!["Recovered 0123456789-0"],
+                vec!["incident.recovered 0123456789-0"],
+            ),
+            // It has passed and failed again since.
+            (
+                reached(0, false, None),
+                unreached(1, false, None),
+                vec![],
+                vec!["incident.recovered 0123456789-0"],
+            ),
+            (
+                status(None, None),
+                unreached(0, false, paused),
+                vec!["CheckFailing 0123456789-0", "Paused held-0123456789-0"],
+                vec![],
+            ),
+            (
+                unreached(0, false, paused),
+                reached(0, false, paused),
+                vec![],
+                vec![
+                    "incident.opened 0123456789-0",
+                    "incident.held held-0123456789-0",
+                ],
+            ),
+            (
+                reached(0, false, paused),
+                reached(0, false, paused),
+                vec![],
+                vec![],
+            ),
+        ] {
+            let told = of_policy(Some(&before), &after);
+            let of_events = told.iter().filter(|told| told.event);
+            let found: Vec<String> = of_events
+                .map(|told| format!("{} {}", told.reason, told.transition))
+                .collect();
+            assert_eq!(found, events, "{before:?} {after:?}");
+            let of_notices = told.iter().filter_map(|told| Some((told.notice?, told)));
+            let found: Vec<String> = of_notices
+                .map(|(what, told)| format!("{} {}", what.as_str(), told.transition))
+                .collect();
+            assert_eq!(found, notices, "{before:?} {after:?}");
         }
     }
 

@@ -104,6 +104,7 @@ impl Case {
             exhausted: false,
             joined: 0,
             upstream_recovered: None,
+            reached: true,
         };
         Case {
             spec: PolicySpec {

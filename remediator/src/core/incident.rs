@@ -65,6 +65,7 @@ pub fn advance(
             }
             Observation::Amended(run) => {
                 let incident = state.incident.take();
+                let known = incident.clone();
                 if let Some(before) = &state.before_last {
                     let before = Counters::clone(before);
                     restore(&mut state, before);
@@ -79,6 +80,11 @@ pub fn advance(
                         ..incident
                     })
                 });
+                if let (Some(incident), Some(known)) = (&mut state.incident, known)
+                    && (&incident.id, incident.joined) == (&known.id, known.joined)
+                {
+                    incident.reached |= known.reached;
+                }
             }
         }
     }
@@ -89,11 +95,23 @@ pub fn advance(
     }) {
         state.incident = None;
     }
+    reach(&mut state, spec, now);
     let open = state.incident.as_ref();
     if !spec.infer_dependencies || open.is_none_or(|incident| incident.recovered.is_some()) {
         state.upstreams.clear();
     }
     state
+}
+
+/// Takes note that the check has failed often and long enough. That stays until the check has recovered: who is told of
+/// the incident hears of one beginning and one end.
+fn reach(state: &mut PolicyState, spec: &PolicySpec, now: Time) {
+    let often = state.failures >= spec.failure_threshold;
+    let first = state.first_failure.filter(|_| often);
+    let long = first.is_some_and(|first| now >= first.plus(spec.failure_seconds));
+    if let Some(incident) = &mut state.incident {
+        incident.reached |= incident.recovered.is_none() && long;
+    }
 }
 
 /// The part of a run's name that stands for the check's object.
@@ -153,6 +171,7 @@ fn fail(incident: &mut Option<Incident>, spec: &PolicySpec, check: &CheckState, 
         if joins {
             if open.recovered.take().is_some() {
                 open.joined = open.joined.saturating_add(1);
+                open.reached = false;
             }
             open.failing_run = run.id.clone();
             open.failing_started = run.started;
@@ -171,6 +190,7 @@ fn fail(incident: &mut Option<Incident>, spec: &PolicySpec, check: &CheckState, 
         exhausted: false,
         joined: 0,
         upstream_recovered: None,
+        reached: false,
     });
 }
 

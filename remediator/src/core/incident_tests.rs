@@ -224,10 +224,15 @@ fn an_amended_verdict_counts_as_if_it_had_been_the_first() {
         let expected = play(state, &spec, &amended.to_string(), number);
         let what = format!("{before}, {first}, then {amended}");
         let core = |state: &PolicyState| {
+            // That somebody was told is not undone.
+            let incident = state.incident.clone().map(|incident| Incident {
+                reached: true,
+                ..incident
+            });
             (
                 (state.failures, state.successes, state.verdicts),
                 (state.first_failure, state.last_counted.clone()),
-                (state.healthy_since, state.incident.clone()),
+                (state.healthy_since, incident),
             )
         };
         assert_eq!(core(&found), core(&expected), "{what}");
@@ -263,6 +268,36 @@ fn an_amended_verdict_undoes_no_decision() {
     let incident = amend(state, &spec, 'i', 2).incident.unwrap();
     assert!(incident.exhausted);
     assert_eq!(incident.upstream_recovered, Some(at(0)));
+}
+
+#[test]
+fn an_incident_is_reached_once_it_has_failed_often_and_long_enough() {
+    let spec = spec();
+    assert_eq!(spec.failure_threshold, 3);
+    let reached = |state: &PolicyState| state.incident.as_ref().unwrap().reached;
+    let state = play(start(), &spec, "ff", 0);
+    assert!(!reached(&state));
+    let state = play(state, &spec, "f", 2);
+    assert!(reached(&state));
+    for amended in ['p', 'i', 'f'] {
+        let state = amend(state.clone(), &spec, amended, 2);
+        assert!(reached(&state), "told is told: {amended}");
+    }
+    let state = play(state, &spec, "p", 3);
+    assert!(reached(&state), "what has ended was one");
+    let state = play(state, &spec, "f", 4);
+    assert_eq!(state.incident.as_ref().unwrap().joined, 1);
+    assert!(!reached(&state), "a relapse counts anew");
+    assert!(reached(&play(state, &spec, "ff", 5)));
+
+    let long = PolicySpec {
+        failure_seconds: 3600,
+        ..spec
+    };
+    let state = play(start(), &long, "fff", 0);
+    assert!(!reached(&state));
+    let later = state.first_failure.unwrap().plus(3600);
+    assert!(reached(&advance(state, &long, TIMING, &[], later)));
 }
 
 #[test]

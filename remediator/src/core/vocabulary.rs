@@ -305,6 +305,8 @@ pub struct Incident {
     pub joined: u32,
     /// When an upstream check last recovered during it.
     pub upstream_recovered: Option<Time>,
+    /// Whether the check has failed as often and as long as the policy asks for, since it last began to fail.
+    pub reached: bool,
 }
 
 /// Everything around a policy that a decision looks at.

@@ -202,6 +202,7 @@ fn read_incident(incident: crd::Incident) -> Incident {
         exhausted,
         joined,
         upstream_recovered_time,
+        reached,
     } = incident;
     Incident {
         id,
@@ -214,6 +215,7 @@ fn read_incident(incident: crd::Incident) -> Incident {
         exhausted,
         joined: count(joined),
         upstream_recovered: upstream_recovered_time,
+        reached,
     }
 }
 
@@ -229,6 +231,7 @@ fn written_incident(incident: Incident) -> crd::Incident {
         exhausted,
         joined,
         upstream_recovered,
+        reached,
     } = incident;
     crd::Incident {
         id,
@@ -241,6 +244,7 @@ fn written_incident(incident: Incident) -> crd::Incident {
         exhausted,
         joined: joined.into(),
         upstream_recovered_time: upstream_recovered,
+        reached,
     }
 }
 

@@ -189,6 +189,10 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]
     pub upstream_recovered_time: Option<Time>,
+    /// The check has failed as often and as long as the policy asks for, since it last began to fail: who is notified
+    /// of incidents is told.
+    #[serde(default)]
+    pub reached: bool,
 }
 
 /// What became of the remediations of a policy.

@@ -3,11 +3,11 @@
 //! When a database fails, thirty policies open an incident and are held by the database's check. That is one thing to
 //! tell, not sixty. Pure: the time is a parameter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::notice::{Notice, Subject, Transition, path};
-use crate::core::{Level, Reason};
+use crate::core::{Level, ObjectKey, Reason, Time};
 
 /// How long it is waited for others that the same check holds, and for the end of a remediation.
 pub(super) const WAIT: Duration = Duration::from_secs(10);
@@ -36,9 +36,19 @@ enum Why {
 /// The policies that one check holds and of which was told as one.
 #[derive(Default)]
 struct Cascade {
-    members: BTreeSet<Subject>,
-    /// How many there were when that was last told.
+    /// And of each, whether its beginning was told as part of this one alone.
+    members: BTreeMap<Subject, bool>,
+    /// How many there were when that was last told, less those that have left.
     told: usize,
+}
+
+impl Cascade {
+    /// Returns whether it was one, and whether its beginning was told as part of this alone.
+    fn leave(&mut self, subject: &Subject) -> Option<bool> {
+        let swallowed = self.members.remove(subject)?;
+        self.told = self.told.min(self.members.len());
+        Some(swallowed)
+    }
 }
 
 /// Holds notices back for a short time, to put them together.
@@ -78,6 +88,67 @@ impl Gather {
 
     /// Takes a notice.
     pub(super) fn take(&mut self, notice: Notice, now: Instant) -> Ready {
+        let mut ready = Ready::default();
+        if let (Transition::Opened, Subject::Incident { policy, id }) =
+            (notice.what, &notice.subject)
+        {
+            // An older incident of the policy is over, whoever has told that.
+            let older = |of: &ObjectKey, other: &str| of == policy && other != id;
+            ready = self.leave(older, notice.time);
+        }
+        ready.add(self.take_one(notice, now));
+        ready
+    }
+
+    /// The policy was deleted: of its incident nothing more is told.
+    pub(super) fn forget(&mut self, policy: &ObjectKey, now: Time) -> Ready {
+        let mut ready = Ready::default();
+        self.waiting.retain(|subject, waiting| {
+            let gone = matches!(subject, Subject::Incident { policy: of, .. } if of == policy)
+                && matches!(waiting.why, Why::Root(_));
+            if gone {
+                ready.grouped += waiting.notices.len();
+            }
+            !gone
+        });
+        ready.add(self.leave(|of, _| of == policy, now));
+        ready
+    }
+
+    /// Members that `goes` says so of leave their cascades without being told of.
+    fn leave(&mut self, goes: impl Fn(&ObjectKey, &str) -> bool, now: Time) -> Ready {
+        let mut ready = Ready::default();
+        let left = self.cascades.iter_mut().filter_map(|(root, cascade)| {
+            let going = cascade.members.keys().filter(
+                |subject| matches!(subject, Subject::Incident { policy, id } if goes(policy, id)),
+            );
+            let going: Vec<Subject> = going.cloned().collect();
+            for subject in &going {
+                cascade.leave(subject);
+            }
+            (!going.is_empty()).then(|| root.clone())
+        });
+        let left: Vec<String> = left.collect();
+        for root in left {
+            self.end(root, now, &mut ready);
+        }
+        ready
+    }
+
+    /// A cascade that nobody is left in is over.
+    fn end(&mut self, root: String, now: Time, ready: &mut Ready) {
+        let cascade = self.cascades.get(&root);
+        if cascade.is_some_and(|cascade| cascade.members.is_empty()) {
+            self.cascades.remove(&root);
+            let message = format!("all policies that waited for the check {root} are over it");
+            let subject = Subject::Cascade { root };
+            let what = Transition::CascadeEnded;
+            let ended = Notice::general(subject, what, &message, now);
+            ready.notices.push(ended);
+        }
+    }
+
+    fn take_one(&mut self, notice: Notice, now: Instant) -> Ready {
         if let Some(waiting) = self.waiting.get_mut(&notice.subject) {
             return match waiting.why {
                 Why::Root(_) => {
@@ -179,14 +250,21 @@ impl Gather {
         let mut level = Level::Info;
         let mut since = None;
         let mut rest = Vec::new();
+        let mut ended = None;
         for (subject, notices) in group {
+            let opened = |notice: &Notice| notice.what == Transition::Opened;
+            let swallowed = notices.iter().any(opened);
             if !lasts(&notices) {
-                // It has come and gone within the wait.
-                ready.grouped += notices.len();
-                cascade.members.remove(&subject);
+                // It has gone within the wait. Who was told that it had come is told so.
+                ended = notices.last().map(|notice| notice.time).or(ended);
+                if cascade.leave(&subject).unwrap_or(false) || swallowed {
+                    ready.grouped += notices.len();
+                } else {
+                    rest.extend(notices);
+                }
                 continue;
             }
-            cascade.members.insert(subject);
+            *cascade.members.entry(subject).or_default() |= swallowed;
             for notice in notices {
                 if matches!(notice.what, Transition::Opened | Transition::Held) {
                     ready.grouped += 1;
@@ -208,7 +286,7 @@ impl Gather {
             && (cascade.told == 0 || count >= 2 * cascade.told)
         {
             cascade.told = count;
-            let names = cascade.members.iter().filter_map(policy_name);
+            let names = cascade.members.keys().filter_map(policy_name);
             let names: Vec<String> = names.take(NAMES).collect();
             let more = match count - names.len() {
                 0 => String::new(),
@@ -218,7 +296,7 @@ impl Gather {
                 "{count} policies wait for the check {root}: {}{more}",
                 names.join(", ")
             );
-            let subject = Subject::Cascade { root };
+            let subject = Subject::Cascade { root: root.clone() };
             ready.notices.push(Notice {
                 reason,
                 level,
@@ -226,6 +304,9 @@ impl Gather {
             });
         }
         ready.notices.extend(rest);
+        if let Some(ended) = ended.filter(|_| count == 0) {
+            self.end(root, ended, ready);
+        }
     }
 
     /// Ends of incidents of which was told as one are told as one too.
@@ -235,7 +316,7 @@ impl Gather {
             let of = |(root, cascade): (&String, &Cascade)| {
                 cascade
                     .members
-                    .contains(&notice.subject)
+                    .contains_key(&notice.subject)
                     .then(|| root.clone())
             };
             let root = match notice.what {
@@ -246,19 +327,14 @@ impl Gather {
                 ready.notices.push(notice);
                 continue;
             };
-            ready.grouped += 1;
-            let Some(cascade) = self.cascades.get_mut(&root) else {
-                continue;
-            };
-            cascade.members.remove(&notice.subject);
-            if cascade.members.is_empty() {
-                self.cascades.remove(&root);
-                let message = format!("all policies that waited for the check {root} are over it");
-                let subject = Subject::Cascade { root };
-                let what = Transition::CascadeEnded;
-                let ended = Notice::general(subject, what, &message, notice.time);
-                ready.notices.push(ended);
+            let cascade = self.cascades.get_mut(&root);
+            let time = notice.time;
+            if cascade.and_then(|cascade| cascade.leave(&notice.subject)) == Some(true) {
+                ready.grouped += 1;
+            } else {
+                ready.notices.push(notice);
             }
+            self.end(root, time, &mut ready);
         }
         ready
     }

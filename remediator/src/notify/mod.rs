@@ -131,6 +131,13 @@ impl Notify {
         }
     }
 
+    /// The policy was deleted: others that the same check holds do not wait for its end.
+    pub fn forget(&self, policy: &core::ObjectKey) {
+        for slot in self.0.iter().flat_map(|inner| &inner.slots) {
+            slot.forget(policy);
+        }
+    }
+
     /// Tells receivers while `fence` is open. `ask` says what is open, for those that are told what is the case.
     pub async fn serve(self, fence: Fence, ask: Ask) {
         let Some(inner) = &self.0 else {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::gather::{Gather, Ready};
 use super::notice::{Notice, Subject};
+use crate::core::{ObjectKey, Time};
 
 /// Incidents that wait at most, and notices of each.
 pub(super) const SUBJECTS: usize = 256;
@@ -44,6 +45,12 @@ impl Outbox {
     /// Takes a notice.
     pub(super) fn take(&mut self, notice: Notice, now: Instant) -> Lost {
         let ready = self.gather.take(notice, now);
+        self.queue(ready)
+    }
+
+    /// The policy was deleted.
+    pub(super) fn forget(&mut self, policy: &ObjectKey, now: Time) -> Lost {
+        let ready = self.gather.forget(policy, now);
         self.queue(ready)
     }
 

@@ -182,6 +182,79 @@ fn a_cascade_names_some_is_told_again_when_it_has_doubled_and_ends_once() {
     assert_eq!(sent(&mut outbox), ["p00 incident.recovered"]);
 }
 
+fn of_incident(id: &str, policy: &str, what: Transition, root: Option<&str>) -> Notice {
+    let mut notice = notice(policy, what, root);
+    notice.subject = Subject::Incident {
+        policy: key(policy),
+        id: id.to_owned(),
+    };
+    notice
+}
+
+#[test]
+fn a_second_cascade_behind_one_who_has_stayed_is_told() {
+    let (mut outbox, now) = (Outbox::new(2), clock::instant());
+    let names: Vec<String> = (0..6).map(|number| format!("p{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    held(&mut outbox, &names, now);
+    outbox.release(now + WAIT);
+    for name in &names[1..] {
+        outbox.take(notice(name, RECOVERED, None), now + WAIT);
+    }
+    assert_eq!(sent(&mut outbox), ["db cascade.began"]);
+    for name in &names[1..] {
+        let again = of_incident("1", name, OPENED, Some("db"));
+        outbox.take(again, now + WAIT);
+    }
+    outbox.release(now + 2 * WAIT);
+    assert_eq!(sent(&mut outbox), ["db cascade.began"]);
+}
+
+#[test]
+fn a_policy_that_is_deleted_leaves_its_cascade() {
+    let (mut outbox, now) = (Outbox::new(2), clock::instant());
+    held(&mut outbox, &["a", "b", "c"], now);
+    outbox.release(now + WAIT);
+    held(&mut outbox, &["d"], now + WAIT);
+    outbox.take(notice("a", RECOVERED, None), now + WAIT);
+    // The end of the second was told by another leader, and its next beginning is told here.
+    outbox.take(of_incident("1", "b", OPENED, None), now + WAIT);
+    assert_eq!(sent(&mut outbox), ["db cascade.began", "b incident.opened"]);
+    for policy in ["c", "d"] {
+        outbox.forget(&key(policy), clock::now());
+    }
+    assert_eq!(sent(&mut outbox), ["db cascade.ended"]);
+    outbox.release(now + 2 * WAIT);
+    assert_eq!(outbox.len(), 0);
+}
+
+#[test]
+fn whose_beginning_was_told_by_itself_is_told_to_be_over() {
+    let (mut outbox, now) = (Outbox::new(1), clock::instant());
+    outbox.take(notice("a", OPENED, None), now);
+    for policy in ["a", "b", "c"] {
+        outbox.take(notice(policy, HELD, Some("db")), now);
+    }
+    outbox.release(now + WAIT);
+    assert_eq!(sent(&mut outbox), ["a incident.opened", "db cascade.began"]);
+    outbox.take(notice("a", RECOVERED, None), now + WAIT);
+    assert_eq!(sent(&mut outbox), ["a incident.recovered"]);
+
+    // And who comes and goes while others are waited for.
+    outbox.take(of_incident("1", "a", OPENED, None), now + WAIT);
+    outbox.take(of_incident("1", "a", HELD, Some("db")), now + WAIT);
+    outbox.take(of_incident("1", "a", RECOVERED, None), now + WAIT);
+    outbox.release(now + 2 * WAIT);
+    assert_eq!(
+        sent(&mut outbox),
+        [
+            "a incident.opened",
+            "a incident.held",
+            "a incident.recovered"
+        ]
+    );
+}
+
 #[test]
 fn what_comes_while_others_are_waited_for_keeps_its_place() {
     let (mut outbox, now) = (Outbox::new(2), clock::instant());

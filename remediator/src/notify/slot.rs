@@ -10,7 +10,7 @@ use super::config::{Config, Kind, Receiver};
 use super::notice::Notice;
 use super::outbox::{Lost, Outbox};
 use crate::clock;
-use crate::core::Level;
+use crate::core::{Level, ObjectKey};
 use crate::metrics::Metrics;
 
 /// What became of a notification.
@@ -124,6 +124,17 @@ impl Slot {
                 grouped: 0,
                 dropped: usize::from(alerts.take(notice, level)),
             },
+        });
+        self.lost(lost);
+        self.bell.notify_one();
+    }
+
+    /// The policy was deleted.
+    pub(super) fn forget(&self, policy: &ObjectKey) {
+        let lost = self.look(|queue| match queue {
+            Queue::Ordered(outbox) => outbox.forget(policy, clock::now()),
+            // It is brought in line with what is open.
+            Queue::State(_) => Lost::default(),
         });
         self.lost(lost);
         self.bell.notify_one();

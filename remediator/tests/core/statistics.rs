@@ -98,6 +98,7 @@ fn incident(number: usize) -> Incident {
         exhausted: false,
         joined: 0,
         upstream_recovered: None,
+        reached: true,
     }
 }
 

@@ -116,6 +116,7 @@ fn incident() -> impl Strategy<Value = Incident> {
         any::<bool>(),
         any::<u32>(),
         option::of(time()),
+        any::<bool>(),
     );
     ("[0-9a-f]{10}", time(), runs, ends).prop_map(
         |(id, opened, (first_run, failing_run, failing_started, errors), ends)| Incident {
@@ -129,6 +130,7 @@ fn incident() -> impl Strategy<Value = Incident> {
             exhausted: ends.1,
             joined: ends.2,
             upstream_recovered: ends.3,
+            reached: ends.4,
         },
     )
 }

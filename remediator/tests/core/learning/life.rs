@@ -204,6 +204,7 @@ impl Life {
             exhausted: false,
             joined: 0,
             upstream_recovered: None,
+            reached: true,
         });
     }
 
