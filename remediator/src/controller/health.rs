@@ -290,7 +290,8 @@ mod tests {
 
     #[test]
     fn while_something_it_depends_on_may_be_the_cause_it_is_held() {
-        let named = |name: &str| json!([{"kind": "HealthCheck", "namespace": "shop", "name": name}]);
+        let named =
+            |name: &str| json!([{"kind": "HealthCheck", "namespace": "shop", "name": name}]);
         let unhealthy_upstream = WorkloadHealth::Held(Reason::UpstreamUnhealthy);
         let unknown = WorkloadHealth::Held(Reason::UpstreamUnknown);
         // Whether what is led to is declared, and when api and db, which api depends on, ended how.

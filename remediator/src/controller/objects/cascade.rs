@@ -108,7 +108,8 @@ mod tests {
         );
         assert!(objects.checks.get(&slow).is_some());
         let target = (TargetKind::Deployment, "web".into());
-        assert_eq!(objects.checks_of(&"shop".into(), &target), [web.clone()]);
+        let found = objects.checks_of(&"shop".into(), &target);
+        assert_eq!(found, std::slice::from_ref(&web));
         let inferred = [&web, &slow].map(|check| Inferred {
             check: check.clone(),
             via: "service shop/web".to_owned(),

@@ -192,7 +192,7 @@ async fn what_is_granted_is_enough_for_each_kind_of_subject() {
         stage.pod(name, owned_by("ReplicaSet", &set)).await;
     }
     for (kind, name) in [(Named::Service, "web"), (Named::Pod, "web-1-1")] {
-        let found = stage.behind(kind.clone(), name, &[]).await;
+        let found = stage.behind(kind, name, &[]).await;
         assert_eq!(found, candidates, "{kind:?}");
     }
     assert_eq!(stage.behind(Named::Pod, "web-1", &[]).await, []);
