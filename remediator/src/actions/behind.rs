@@ -60,9 +60,12 @@ async fn find(
         Named::Workload(kind) => Ok(BTreeSet::from([(*kind, name.clone())])),
         Named::Pod => {
             let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-            let found = limited(pods.get_metadata_opt(name)).await?;
-            let found = found.map(|pod| pod.metadata);
-            owners(client, namespace, found.iter()).await
+            // Pods are listed anyway: to get one would be a permission more.
+            let named = format!("metadata.name={name}");
+            let parameters = ListParams::default().limit(1).fields(&named);
+            let found = limited(pods.list_metadata(&parameters)).await?;
+            let found = found.items.iter().map(|pod| &pod.metadata);
+            owners(client, namespace, found).await
         }
         Named::Service => {
             let services: Api<Service> = Api::namespaced(client.clone(), namespace);

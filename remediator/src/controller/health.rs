@@ -5,11 +5,15 @@
 
 use super::conditions::why_not;
 use super::desk::Desk;
+use super::lock;
 use super::objects::{Objects, Policy};
 use super::status::ALLOWED;
+use super::world::{View, around, inherited};
 use crate::clock;
-use crate::core::limits::too_many;
-use crate::core::{CheckStatus, Limits, PolicySpec, Reason, TargetKind, Time, Verdict};
+use crate::core::{
+    CheckKey, CheckStatus, Class, Limits, PolicySpec, PolicyState, Reason, Run, StormState,
+    TargetKind, Time, Verdict, held_beyond,
+};
 use crate::crd::{RemediationPolicyStatus, state_view};
 
 /// The health of a workload.
@@ -37,6 +41,8 @@ impl Desk {
             return WorkloadHealth::Unknown;
         }
         let (limits, now) = (self.shared.limits, clock::now());
+        // Before the objects, as who leads does.
+        let mut storm = lock(&self.shared.storm);
         self.shared.objects(|objects| {
             let policies: Vec<_> = objects
                 .policies
@@ -45,7 +51,7 @@ impl Desk {
                 .collect();
             let told: Vec<WorkloadHealth> = policies
                 .iter()
-                .map(|policy| told(objects, policy, &limits, now))
+                .map(|policy| told(objects, policy, limits, &mut storm, now))
                 .collect();
             worst(told)
         })
@@ -63,33 +69,31 @@ fn worst(told: Vec<WorkloadHealth>) -> WorkloadHealth {
     worst.unwrap_or(WorkloadHealth::Unknown)
 }
 
-fn told(objects: &mut Objects, policy: &Policy, limits: &Limits, now: Time) -> WorkloadHealth {
+fn told(
+    objects: &mut Objects,
+    policy: &Policy,
+    limits: Limits,
+    storm: &mut StormState,
+    now: Time,
+) -> WorkloadHealth {
     let (Ok(spec), Some(status)) = (&policy.spec, &policy.object.status) else {
         return WorkloadHealth::Unknown;
     };
-    let Some(last) = last_run(objects, spec, status, now) else {
+    let Some((check, last)) = last_run(objects, spec, status, now) else {
         return WorkloadHealth::Unknown;
     };
-    let Some(since) = failing_since(policy, spec, now) else {
+    let state = state_view(&policy.object);
+    let Some(since) = failing_since(&state, spec, now) else {
         return WorkloadHealth::Healthy;
     };
     // The status is as old as its last write.
-    if last == Verdict::Passed {
+    if last.verdict == Verdict::Passed {
         return WorkloadHealth::Healthy;
     }
-    let counts = objects.counts(now, false);
-    let storm = too_many(counts.failing, counts.mapped, limits);
-    let why = why_not(&status.conditions, ALLOWED);
-    let held = match why {
-        Some(reason @ (Reason::StormActive | Reason::StormCooldown | Reason::SourceStale)) => {
-            Some(reason)
-        }
-        _ if limits.paused => Some(Reason::GloballyPaused),
-        _ if spec.pause.is_some() => Some(Reason::Paused),
-        _ if storm => Some(Reason::StormActive),
-        _ => None,
-    };
-    match held {
+    if !counts(spec, &last) {
+        return WorkloadHealth::Unknown;
+    }
+    match held(objects, policy, &check, &state, limits, storm, now) {
         Some(reason) => WorkloadHealth::Held(reason),
         None => WorkloadHealth::Unhealthy {
             policy: spec.key.name.to_string(),
@@ -98,32 +102,75 @@ fn told(objects: &mut Objects, policy: &Policy, limits: &Limits, now: Time) -> W
     }
 }
 
-/// How the last run ended of a check that can be relied on and that the status is about.
+/// Whether the target has failed by this run, and not whoever has run it.
+fn counts(spec: &PolicySpec, run: &Run) -> bool {
+    let class = match run.verdict {
+        Verdict::Failed(Class::Reported) => true,
+        Verdict::Failed(Class::Timeout) => spec.count_timeouts,
+        Verdict::Failed(Class::Infrastructure) | Verdict::Inconclusive | Verdict::Passed => false,
+    };
+    class && spec.match_errors.matches(&run.errors)
+}
+
+/// Why the remediator would not act for the policy, for a reason beyond the workload.
+fn held(
+    objects: &mut Objects,
+    policy: &Policy,
+    check: &CheckKey,
+    state: &PolicyState,
+    limits: Limits,
+    storm: &mut StormState,
+    now: Time,
+) -> Option<Reason> {
+    let (spec, status) = (policy.spec.as_ref().ok()?, policy.object.status.as_ref()?);
+    // Who leads knows more than this replica may.
+    if let Some(reason @ (Reason::StormActive | Reason::StormCooldown | Reason::SourceStale)) =
+        why_not(&status.conditions, ALLOWED)
+    {
+        return Some(reason);
+    }
+    let view = View {
+        spec,
+        check: Some(check),
+        inferred: &state.upstreams,
+        limits,
+        exactly: false,
+        now,
+    };
+    let around = around(objects, &view, storm);
+    let mut world = around.world();
+    if world.storm == StormState::Calm {
+        world.storm = inherited(objects, &limits, now);
+    }
+    held_beyond(now, spec, state, &world)
+}
+
+/// The last run of a check that can be relied on and that the status is about.
 fn last_run(
     objects: &Objects,
     spec: &PolicySpec,
     status: &RemediationPolicyStatus,
     now: Time,
-) -> Option<Verdict> {
+) -> Option<(CheckKey, Run)> {
     let meant = objects.meant(spec.source, &spec.check);
-    let [check] = meant.as_slice() else {
+    let [key] = meant.as_slice() else {
         return None;
     };
-    let check = objects.checks.read(check)?;
+    let check = objects.checks.read(key)?;
     let relied_on = matches!(
         check.status(now),
         CheckStatus::Settled | CheckStatus::Running
     );
     let known = status.check.as_ref()?;
     let same = known.uid == check.snapshot.uid && known.last.is_some();
-    let last = check.runs.back().map(|run| run.verdict);
-    last.filter(|_| relied_on && same)
+    let last = check.runs.back().filter(|_| relied_on && same)?;
+    Some((key.clone(), last.clone()))
 }
 
 /// Since when the policy's check has been failing, if that is so often and so long that it would act.
-fn failing_since(policy: &Policy, spec: &PolicySpec, now: Time) -> Option<Time> {
-    let state = state_view(&policy.object);
-    let open = state.incident.filter(|open| open.recovered.is_none())?;
+fn failing_since(state: &PolicyState, spec: &PolicySpec, now: Time) -> Option<Time> {
+    let open = state.incident.as_ref();
+    let open = open.filter(|open| open.recovered.is_none())?;
     let first = state.first_failure?;
     let long_enough = now >= first.plus(spec.failure_seconds);
     (state.failures >= spec.failure_threshold && long_enough).then_some(open.opened)
@@ -137,7 +184,7 @@ mod tests {
 
     use super::super::objects::{Objects, Policy};
     use super::{WorkloadHealth, told};
-    use crate::core::{CheckKind, Limits, Reason, Time, parse_snapshot};
+    use crate::core::{CheckKind, Limits, Reason, StormState, Time, parse_snapshot};
 
     const NOW: i64 = 1_800_000_000;
 
@@ -173,24 +220,238 @@ mod tests {
         Policy::new(serde_json::from_value(object).unwrap())
     }
 
-    /// What is told of it while its check says this, so many seconds after its last run.
-    fn tell(policy: Policy, ok: bool, limits: Limits, later: i64) -> WorkloadHealth {
+    /// A check whose last run ended at `at`, in seconds.
+    fn put(objects: &mut Objects, name: &str, errors: &Value, at: i64) {
+        let ok = errors.as_array().unwrap().is_empty();
         let check = json!({
-            "metadata": {"namespace": "shop", "name": "web", "uid": "c"},
+            "metadata": {"namespace": "shop", "name": name, "uid": "c"},
             "spec": {"runInterval": "60s", "timeout": "10s"},
             "status": {
-                "ok": ok, "errors": if ok { json!([]) } else { json!(["broken"]) }, "currentUUID": "",
-                "lastRunUnix": NOW - 6, "lastOKUnix": NOW - 5, "lastFailureUnix": NOW - 5,
+                "ok": ok, "errors": errors, "currentUUID": "",
+                "lastRunUnix": NOW + at - 1, "lastOKUnix": NOW + at, "lastFailureUnix": NOW + at,
                 "successCount": 1, "failureCount": 1,
             },
         });
-        let mut objects = Objects::default();
+        let snapshot = parse_snapshot(CheckKind::HealthCheck, &check, None).unwrap();
+        objects.put_check(snapshot, Time::from_unix(NOW));
+    }
+
+    fn put_policy(objects: &mut Objects, policy: Policy) -> Arc<Policy> {
         let policy = Arc::new(policy);
         let key = policy.spec.as_ref().unwrap().key.clone();
         objects.put_policy(&key, policy.clone(), at(0));
-        let snapshot = parse_snapshot(CheckKind::HealthCheck, &check, None).unwrap();
-        objects.put_check(snapshot, at(0));
-        told(&mut objects, &policy, &limits, at(later))
+        policy
+    }
+
+    /// What is told of it while its check says this, so many seconds after its last run.
+    fn tell(policy: Policy, ok: bool, limits: Limits, later: i64) -> WorkloadHealth {
+        let mut objects = Objects::default();
+        let policy = put_policy(&mut objects, policy);
+        let errors = if ok { json!([]) } else { json!(["broken"]) };
+        put(&mut objects, "web", &errors, -5);
+        let mut storm = StormState::Calm;
+        told(&mut objects, &policy, limits, &mut storm, at(later))
+    }
+
+    fn unhealthy() -> WorkloadHealth {
+        WorkloadHealth::Unhealthy {
+            policy: "web".to_owned(),
+            since: at(-60),
+        }
+    }
+
+    #[test]
+    fn a_run_that_failed_by_itself_tells_nothing_of_the_workload() {
+        let timeout = "check run shop/web timed out after 10s";
+        let infrastructure = "failed to create check pod: quota";
+        for (errors, trigger, expected) in [
+            ("broken", json!({}), unhealthy()),
+            (infrastructure, json!({}), WorkloadHealth::Unknown),
+            (
+                timeout,
+                json!({"countTimeouts": false}),
+                WorkloadHealth::Unknown,
+            ),
+            (timeout, json!({"countTimeouts": true}), unhealthy()),
+            (
+                "broken",
+                json!({"matchErrors": ["refused"]}),
+                WorkloadHealth::Unknown,
+            ),
+        ] {
+            let mut objects = Objects::default();
+            let policy = put_policy(&mut objects, policy(2, trigger.clone(), json!({})));
+            put(&mut objects, "web", &json!([errors]), -5);
+            let (limits, mut storm) = (Limits::default(), StormState::Calm);
+            let found = told(&mut objects, &policy, limits, &mut storm, at(0));
+            assert_eq!(found, expected, "{errors} {trigger}");
+        }
+    }
+
+    #[test]
+    fn while_something_it_depends_on_may_be_the_cause_it_is_held() {
+        let named =
+            |name: &str| json!([{"kind": "HealthCheck", "namespace": "shop", "name": name}]);
+        let unhealthy_upstream = WorkloadHealth::Held(Reason::UpstreamUnhealthy);
+        let unknown = WorkloadHealth::Held(Reason::UpstreamUnknown);
+        // Whether what is led to is declared, and when api and db, which api depends on, ended how.
+        for (case, declared, api, db, expected) in [
+            ("none fails", true, (true, -5), (true, -5), unhealthy()),
+            (
+                "declared",
+                true,
+                (false, -5),
+                (true, -5),
+                unhealthy_upstream.clone(),
+            ),
+            (
+                "inferred",
+                false,
+                (false, -5),
+                (true, -5),
+                unhealthy_upstream.clone(),
+            ),
+            (
+                "further up",
+                true,
+                (true, -5),
+                (false, -5),
+                unhealthy_upstream.clone(),
+            ),
+            (
+                "inferred, further up",
+                false,
+                (true, -5),
+                (false, -5),
+                unhealthy_upstream.clone(),
+            ),
+            (
+                "passed before",
+                true,
+                (true, -61),
+                (true, -5),
+                unknown.clone(),
+            ),
+            ("stale", true, (true, -900), (true, -5), unknown),
+        ] {
+            let mut objects = Objects::default();
+            let changes = if declared {
+                json!({"dependsOn": named("api")})
+            } else {
+                json!({})
+            };
+            let mut object = policy(2, json!({}), changes).object;
+            if !declared {
+                let mut upstream = named("api")[0].clone();
+                upstream["via"] = json!("service shop/api");
+                let upstream = serde_json::from_value(upstream).unwrap();
+                object.status.as_mut().unwrap().upstreams.push(upstream);
+            }
+            let web = put_policy(&mut objects, Policy::new(object));
+            for (name, depends_on) in [("api", named("db")), ("db", json!([]))] {
+                let mut object = policy(0, json!({}), json!({"dependsOn": depends_on})).object;
+                object.metadata.name = Some(name.to_owned());
+                let check = object.spec.trigger.check.as_mut().unwrap();
+                check.name = name.to_owned();
+                put_policy(&mut objects, Policy::new(object));
+            }
+            put(&mut objects, "web", &json!(["broken"]), -5);
+            for (name, (ok, at)) in [("api", api), ("db", db)] {
+                let errors = if ok { json!([]) } else { json!(["broken"]) };
+                put(&mut objects, name, &errors, at);
+            }
+            let limits = Limits {
+                storm_minimum: 9,
+                ..Limits::default()
+            };
+            let found = told(
+                &mut objects,
+                &web,
+                limits,
+                &mut StormState::default(),
+                at(0),
+            );
+            assert_eq!(found, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_policy_without_steps_is_held_by_storms_and_silence_too() {
+        let (active, cooling) = (Reason::StormActive, Reason::StormCooldown);
+        let until = at(100);
+        for (case, storm, others, expected) in [
+            ("calm", StormState::Calm, None, unhealthy()),
+            (
+                "it began a moment ago and has just ended",
+                StormState::Active { since: at(-60) },
+                None,
+                WorkloadHealth::Held(cooling),
+            ),
+            (
+                "cooling",
+                StormState::Cooling { until },
+                None,
+                WorkloadHealth::Held(cooling),
+            ),
+            (
+                "over",
+                StormState::Cooling { until: at(0) },
+                None,
+                unhealthy(),
+            ),
+            (
+                "who leads tells it of another policy",
+                StormState::Calm,
+                Some((-5, Some((cooling, until)))),
+                WorkloadHealth::Held(cooling),
+            ),
+            (
+                "everybody fails",
+                StormState::Calm,
+                Some((-5, None)),
+                WorkloadHealth::Held(active),
+            ),
+            (
+                "everybody is silent",
+                StormState::Calm,
+                Some((-3600, None)),
+                WorkloadHealth::Held(Reason::SourceStale),
+            ),
+        ] {
+            let mut objects = Objects::default();
+            let web = put_policy(&mut objects, policy(2, json!({}), json!({})));
+            put(&mut objects, "web", &json!(["broken"]), -5);
+            // Others that are triggered by checks of their own.
+            if let Some((ended, said)) = others {
+                for number in 0..6 {
+                    let name = format!("other-{number}");
+                    let mut object = policy(0, json!({}), json!({})).object;
+                    object.metadata.name = Some(name.clone());
+                    object.spec.trigger.check.as_mut().unwrap().name = name.clone();
+                    if let Some((reason, until)) = said {
+                        let status = object.status.as_mut().unwrap();
+                        status.next_allowed_time = Some(until);
+                        let condition = json!({
+                            "type": "RemediationAllowed", "status": "False", "reason": reason.as_str(),
+                            "message": "", "lastTransitionTime": at(-5),
+                        });
+                        status
+                            .conditions
+                            .push(serde_json::from_value(condition).unwrap());
+                    }
+                    put_policy(&mut objects, Policy::new(object));
+                    let errors = if said.is_some() || ended < -5 {
+                        json!([])
+                    } else {
+                        json!(["broken"])
+                    };
+                    put(&mut objects, &name, &errors, ended);
+                }
+            }
+            let mut storm = storm;
+            let found = told(&mut objects, &web, Limits::default(), &mut storm, at(0));
+            assert_eq!(found, expected, "{case}");
+        }
     }
 
     #[test]
@@ -205,10 +466,7 @@ mod tests {
             paused: true,
             ..calm
         };
-        let unhealthy = WorkloadHealth::Unhealthy {
-            policy: "web".to_owned(),
-            since: at(-60),
-        };
+        let unhealthy = unhealthy();
         let reasons = json!({"pauseRequests": ["upgrade"]});
         for (case, policy, ok, limits, later, expected) in [
             (

@@ -139,7 +139,7 @@ impl<W: Workloads> Leader<W> {
                 general.source = Some(now);
                 let message = format!(
                     "{} of {} checks have not been written for too long: nothing is begun until they are",
-                    counts.stale, counts.mapped
+                    counts.stale, counts.checks
                 );
                 Some((Subject::Source, Transition::SourceStale, message, now))
             }

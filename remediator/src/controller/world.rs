@@ -42,6 +42,7 @@ impl Surroundings {
             in_flight: self.in_flight,
             last_hour: self.last_hour,
             mapped: self.counts.mapped,
+            checks: self.counts.checks,
             failing: self.counts.failing,
             stale: self.counts.stale,
             storm: self.storm,

@@ -99,6 +99,32 @@ pub fn standing_hold(
     standing.into_iter().find_map(|guard| question.ask(guard))
 }
 
+/// Why nothing would be begun for a reason beyond the policy's own check and target, whatever the steps are.
+pub fn held_beyond(
+    now: Time,
+    spec: &PolicySpec,
+    state: &PolicyState,
+    world: &World<'_>,
+) -> Option<Reason> {
+    let question = Question {
+        now,
+        spec,
+        state,
+        world,
+    };
+    let beyond = [
+        Guard::GlobalPause,
+        Guard::Pause,
+        Guard::SourceStale,
+        Guard::Storm,
+        Guard::Upstream,
+    ];
+    match beyond.into_iter().find_map(|guard| question.ask(guard))? {
+        Decision::Hold { reason, .. } | Decision::Idle { reason } => Some(reason),
+        Decision::NeedFacts(_) | Decision::Act(_) | Decision::Exhausted { .. } => None,
+    }
+}
+
 /// Whether a remediation that was recorded and not begun may still be, as far as its target goes: it may have changed
 /// while the record waited for its turn, for approval or for a disruption budget.
 ///

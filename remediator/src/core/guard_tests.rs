@@ -208,6 +208,7 @@ impl Case {
             in_flight: self.in_flight,
             last_hour: self.last_hour,
             mapped: 10,
+            checks: 10,
             failing: 1,
             stale: self.stale,
             storm: self.storm,

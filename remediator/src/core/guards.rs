@@ -186,7 +186,8 @@ impl<'a> Question<'a> {
                 answer.filter(|_| never)
             }
             Guard::Stale => {
-                let everything = world.mapped > 1 && world.stale == world.mapped;
+                let everything =
+                    spec.alert.is_none() && world.checks > 1 && world.stale == world.checks;
                 let reason = if everything {
                     Reason::SourceStale
                 } else {

@@ -30,7 +30,7 @@ pub fn storm(
 /// Whether so many of the checks are stale that Kuberhealthy itself seems to be down.
 pub(crate) fn source_stale(world: &World<'_>) -> bool {
     world.stale > 0
-        && (world.stale == world.mapped || too_many(world.stale, world.mapped, &world.limits))
+        && (world.stale == world.checks || too_many(world.stale, world.checks, &world.limits))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub mod windows;
 
 pub use alerts::{Alert, AlertMatch, Alerts};
 pub use cascade::{Inferred, Subject};
-pub use decide::{decide, standing_hold, still_wanted, target_allows, wake};
+pub use decide::{decide, held_beyond, standing_hold, still_wanted, target_allows, wake};
 pub use depends::upstreams_recovered;
 pub use incident::{advance, incident_id};
 pub use learning::{Candidate, Choice, KnownFailure, KnownStep, Learned, Standing};

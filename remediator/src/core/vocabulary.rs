@@ -318,11 +318,13 @@ pub struct World<'a> {
     pub in_flight: u32,
     /// Remediations of all policies begun in the last hour.
     pub last_hour: u32,
-    /// Checks that policies are triggered by.
+    /// Checks that policies are triggered by; of alerts only those that fire.
     pub mapped: u32,
+    /// Of those: Kuberhealthy's.
+    pub checks: u32,
     /// Of those: failing, or with a remediation in flight.
     pub failing: u32,
-    /// Of those: stale.
+    /// Of Kuberhealthy's: stale.
     pub stale: u32,
     /// Whether too many checks fail at once.
     pub storm: StormState,

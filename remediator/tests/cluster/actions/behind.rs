@@ -155,3 +155,45 @@ async fn a_service_that_may_not_be_read_is_refused_in_the_servers_words() {
         "{message}"
     );
 }
+
+/// What the remediator may read in the whole cluster.
+fn granted() -> Value {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../manifests/remediator/access.yaml"
+    );
+    let text = std::fs::read_to_string(file).unwrap();
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let named = |object: &&Value| {
+        object["kind"] == "ClusterRole"
+            && object["metadata"]["name"] == "kuberhealer-remediator-read"
+    };
+    objects.iter().find(named).unwrap()["rules"].clone()
+}
+
+#[tokio::test]
+async fn what_is_granted_is_enough_for_each_kind_of_subject() {
+    let stage = Stage::restricted(granted()).await;
+    let ports = json!([{"port": 80}]);
+    for name in ["web", "none"] {
+        let spec = json!({"selector": {"app": "web"}, "ports": ports});
+        stage.service(name, spec).await;
+    }
+    let candidates = [target(TargetKind::Deployment)];
+    let deployment = stage.workload(TargetKind::Deployment, json!({})).await;
+    let found = stage.behind(Named::Service, "none", &candidates).await;
+    assert_eq!(found, candidates);
+    let set = json!({
+        "metadata": {"name": "web-1", "ownerReferences": owned_by("Deployment", &stage.get(&deployment).await)},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": template("one")},
+    });
+    let set = stage.create(SETS, set).await;
+    for name in ["web-1-0", "web-1-1"] {
+        stage.pod(name, owned_by("ReplicaSet", &set)).await;
+    }
+    for (kind, name) in [(Named::Service, "web"), (Named::Pod, "web-1-1")] {
+        let found = stage.behind(kind, name, &[]).await;
+        assert_eq!(found, candidates, "{kind:?}");
+    }
+    assert_eq!(stage.behind(Named::Pod, "web-1", &[]).await, []);
+}

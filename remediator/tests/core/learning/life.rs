@@ -214,6 +214,7 @@ impl Life {
             in_flight: 0,
             last_hour: 0,
             mapped: 10,
+            checks: 10,
             failing: 1,
             stale: 0,
             storm: StormState::Calm,

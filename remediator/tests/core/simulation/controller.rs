@@ -350,6 +350,7 @@ impl Simulation {
             ),
             last_hour: self.last_hour(|record| in_flight(record) && !begun(record)),
             mapped: number(POLICIES),
+            checks: number(POLICIES),
             failing: self.failing(),
             stale: number(stale.count()),
             storm: self.storm,
