@@ -13,7 +13,9 @@ mod summary;
 mod timeline;
 pub(crate) mod web;
 
+use std::os::unix::process::parent_id;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use sandbox::node::Images;
 
@@ -51,6 +53,14 @@ struct Remediator {
 
 /// `khctl demo-remediator`: runs the remediator in a pod of the demo.
 pub(crate) fn remediator() -> ExitCode {
+    // Nobody else could end it if the demo is killed.
+    let parent = parent_id();
+    std::thread::spawn(move || {
+        while parent_id() == parent {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        std::process::exit(1);
+    });
     let words = std::iter::once("remediator".into());
     match remediator::run::parse::<Remediator>(words, |name| std::env::var_os(name)) {
         Ok(parsed) => remediator::run::run(&parsed.options),

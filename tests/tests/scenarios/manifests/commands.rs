@@ -37,6 +37,7 @@ const KNOWN: &[Known] = &[
     known("README.md", "cargo run -p scenarios --bin bench", "tests/src/bin/bench/main.rs: by hand, it builds in the profile dist"),
     known("docs/benchmarks.md", "cargo run -p scenarios --bin ", "tests/src/bin/bench/main.rs: by hand, it builds in the profile dist"),
     // kubectl sends protobuf for it too.
+    known("docs/alerts-in.md", "curl --oauth2-bearer", "remediator/tests/cluster/process/hooks/mod.rs: such deliveries"),
     known("docs/alerts-in.md", "kubectl --namespace kuberhealer create secret", "tests/tests/scenarios/manifests/commands.rs: applied"),
     known("docs/install.md", "helm upgrade --install kuberhealthy", "scripts/e2e: on a real cluster, it takes the charts from the network"),
     // The sandbox takes no protobuf, which Helm sends.
