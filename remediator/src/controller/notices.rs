@@ -60,10 +60,10 @@ impl<W: Workloads> Leader<W> {
     /// Takes over from the last leader. What it returns tells receivers, as long as it is polled.
     pub(super) fn begin_notifying(&self) -> impl Future<Output = ()> + Send + use<W> {
         let notify = self.shared.notify.clone();
-        notify.reset();
         let general = self.with_objects(|objects| General::inherited(objects));
         *lock(&self.shared.general) = general;
         let shared = self.shared.clone();
+        notify.resume(&shared.open());
         let ask: Ask = Arc::new(move || shared.open());
         notify.serve(self.fence.clone(), ask)
     }

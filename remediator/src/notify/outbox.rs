@@ -1,6 +1,6 @@
 //! What waits to be told to a receiver that hears of each transition, in the order of each incident. Pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use super::gather::{Gather, Ready};
@@ -51,6 +51,12 @@ impl Outbox {
     /// The policy was deleted.
     pub(super) fn forget(&mut self, policy: &ObjectKey, now: Time) -> Lost {
         let ready = self.gather.forget(policy, now);
+        self.queue(ready)
+    }
+
+    /// Others may have told meanwhile, and only of these it is not over.
+    pub(super) fn resume(&mut self, open: &BTreeSet<Subject>, now: Time) -> Lost {
+        let ready = self.gather.resume(open, now);
         self.queue(ready)
     }
 

@@ -264,6 +264,28 @@ fn a_policy_that_is_deleted_leaves_its_cascade() {
 }
 
 #[test]
+fn what_waits_survives_a_time_without_the_lease() {
+    let (mut outbox, now) = (Outbox::new(1), clock::instant());
+    held(&mut outbox, &["a", "b", "c"], now);
+    outbox.release(now + WAIT);
+    let mut ends = notice("b", RECOVERED, None);
+    ends.about.as_mut().unwrap().under_way = true;
+    outbox.take(ends, now + WAIT);
+    outbox.take(notice("d", OPENED, None), now + WAIT);
+    let subjects = |policies: &[&str]| {
+        let subject = |policy: &&str| notice(policy, OPENED, None).subject;
+        policies.iter().map(subject).collect()
+    };
+    outbox.resume(&subjects(&["c", "d"]), clock::now());
+    assert_eq!(sent(&mut outbox), ["db cascade.began", "d incident.opened"]);
+    // The end of a was told by another leader; those of b and c end the cascade.
+    outbox.release(now + 2 * WAIT);
+    assert_eq!(sent(&mut outbox), Vec::<String>::new());
+    outbox.take(notice("c", RECOVERED, None), now + 2 * WAIT);
+    assert_eq!(sent(&mut outbox), ["db cascade.ended"]);
+}
+
+#[test]
 fn whose_beginning_was_told_by_itself_is_told_to_be_over() {
     let (mut outbox, now) = (Outbox::new(1), clock::instant());
     outbox.take(notice("a", OPENED, None), now);
