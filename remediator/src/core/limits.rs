@@ -29,8 +29,12 @@ pub fn storm(
 
 /// Whether so many of the checks are stale that Kuberhealthy itself seems to be down.
 pub(crate) fn source_stale(world: &World<'_>) -> bool {
-    world.stale > 0
-        && (world.stale == world.mapped || too_many(world.stale, world.mapped, &world.limits))
+    all_stale(world.stale, world.mapped, &world.limits)
+}
+
+/// The same of so many checks.
+pub(crate) fn all_stale(stale: u32, mapped: u32, limits: &Limits) -> bool {
+    stale > 0 && (stale == mapped || too_many(stale, mapped, limits))
 }
 
 #[cfg(test)]
