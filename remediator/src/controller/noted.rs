@@ -24,9 +24,19 @@ pub(super) fn by_policy(
     let told = of_policy(before, after).into_iter();
     told.filter_map(|told| {
         let about = about(spec, incident, Some(after), records);
-        notice(spec, &incident.id, &told, about, now)
+        let mark = mark(incident, told.notice);
+        notice(spec, &incident.id, &told, &mark, about, now)
     })
     .collect()
+}
+
+/// What a beginning, or an end, has of its own in the status: a verdict that is amended makes for a second one.
+fn mark(incident: &Incident, what: Option<Transition>) -> String {
+    match (what, incident.recovered_time) {
+        (Some(Transition::Opened), _) => incident.failing_run.clone(),
+        (Some(Transition::Recovered), Some(time)) => time.to_string(),
+        _ => String::new(),
+    }
 }
 
 /// What a record's new status has to say to receivers.
@@ -57,7 +67,7 @@ pub(super) fn by_record(
         under_way: !record.finished(),
         notify: spec.notify.clone(),
     };
-    notice(spec, &intent.incident.id, &told, about, now)
+    notice(spec, &intent.incident.id, &told, "", about, now)
 }
 
 /// The incident of a policy, if it is open and receivers are to know, as if it had just been opened.
@@ -80,7 +90,15 @@ pub(super) fn open(policy: &Policy, records: &[Record]) -> Option<Notice> {
     let own = records.iter().filter(|record| of(record, incident));
     let newest = own.max_by_key(|record| record.intent.time);
     about.remediation = newest.map(attempt);
-    notice(spec, &incident.id, &told, about, incident.opened_time)
+    let mark = mark(incident, told.notice);
+    notice(
+        spec,
+        &incident.id,
+        &told,
+        &mark,
+        about,
+        incident.opened_time,
+    )
 }
 
 fn of(record: &Record, incident: &Incident) -> bool {
@@ -135,6 +153,7 @@ fn notice(
     spec: &PolicySpec,
     incident: &str,
     told: &Told,
+    mark: &str,
     about: About,
     time: Time,
 ) -> Option<Notice> {
@@ -146,7 +165,8 @@ fn notice(
         (Transition::Recovered, _) | (_, Severity::Warning) => Level::Warning,
         (_, Severity::Normal) => Level::Info,
     };
-    let parts = [&spec.uid, incident, &told.transition, told.reason.as_str()];
+    let transition = told.transition.as_str();
+    let parts = [&spec.uid, incident, transition, told.reason.as_str(), mark];
     Some(Notice {
         subject: Subject::Incident {
             policy: spec.key.clone(),
@@ -160,4 +180,63 @@ fn notice(
         id: Notice::id_of(what, parts),
         about: Some(about),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::by_policy;
+    use crate::controller::objects::Policy;
+    use crate::core::Time;
+    use crate::crd::RemediationPolicyStatus;
+    use crate::notify::notice::Transition;
+
+    /// A status with an incident whose newest failing run is this, and that was over then.
+    fn status(run: &str, over: Option<i64>) -> RemediationPolicyStatus {
+        let mut incident = json!({
+            "id": "0123456789", "openedTime": Time::from_unix(1), "firstRun": "a", "failingRun": run, "reached": true,
+        });
+        if let Some(over) = over {
+            incident["recoveredTime"] = json!(Time::from_unix(over));
+        }
+        serde_json::from_value(json!({"incident": incident})).unwrap()
+    }
+
+    #[test]
+    fn a_pass_that_is_amended_to_a_failure_is_told_and_so_is_the_next_end() {
+        let policy = Policy::new(
+            serde_json::from_value(json!({
+                "apiVersion": "kuberhealer.io/v1alpha1", "kind": "RemediationPolicy",
+                "metadata": {"namespace": "shop", "name": "web", "uid": "p"},
+                "spec": {
+                    "trigger": {"check": {"kind": "HealthCheck", "namespace": "shop", "name": "web"}},
+                    "target": {"kind": "Deployment", "name": "web"},
+                },
+            }))
+            .unwrap(),
+        );
+        let mut before = None;
+        let mut ids = BTreeSet::new();
+        for (run, over, what) in [
+            ("a", None, Transition::Opened),
+            ("a", Some(2), Transition::Recovered),
+            ("b", None, Transition::Opened),
+            ("b", Some(3), Transition::Recovered),
+        ] {
+            let after = status(run, over);
+            let told = by_policy(&policy, &[], before.as_ref(), &after, Time::from_unix(9));
+            let [told] = told.as_slice() else {
+                panic!("{told:?}");
+            };
+            assert_eq!(told.what, what);
+            assert!(ids.insert(told.id.clone()), "{run} {over:?}");
+            // Told again it is still one.
+            let again = by_policy(&policy, &[], before.as_ref(), &after, Time::from_unix(10));
+            assert_eq!(again[0].id, told.id);
+            before = Some(after);
+        }
+    }
 }

@@ -7,10 +7,10 @@ use super::conditions::get;
 use super::noted::{by_policy, by_record, open};
 use super::objects::{Objects, Owner, Policy};
 use super::shared::Shared;
-use super::status::{ALLOWED, Found};
+use super::status::ALLOWED;
 use super::{Leader, Workloads, lock};
 use crate::clock;
-use crate::core::limits::source_stale;
+use crate::core::limits::{all_stale, storm};
 use crate::core::{Reason, Record, RecordStatus, StormState, Time};
 use crate::crd::RemediationPolicyStatus;
 use crate::notify::Ask;
@@ -60,10 +60,10 @@ impl<W: Workloads> Leader<W> {
     /// Takes over from the last leader. What it returns tells receivers, as long as it is polled.
     pub(super) fn begin_notifying(&self) -> impl Future<Output = ()> + Send + use<W> {
         let notify = self.shared.notify.clone();
-        notify.reset();
         let general = self.with_objects(|objects| General::inherited(objects));
         *lock(&self.shared.general) = general;
         let shared = self.shared.clone();
+        notify.resume(&shared.open());
         let ask: Ask = Arc::new(move || shared.open());
         notify.serve(self.fence.clone(), ask)
     }
@@ -109,16 +109,28 @@ impl<W: Workloads> Leader<W> {
         }
     }
 
-    /// Tells once of each storm, and of each time that Kuberhealthy is down, that it has begun and that it is over.
-    pub(super) fn notify_general(&self, found: &Found) {
+    /// Tells once of each storm, and of each time that Kuberhealthy is down, that it has begun and that it is over. What is
+    /// the case is read here: what was found before may have been waited for, and others have told of newer things since.
+    pub(super) fn notify_general(&self) {
         let notify = &self.shared.notify;
         if !notify.is_on() {
             return;
         }
-        let (counts, now) = (found.around.counts, clock::now());
-        let stale = source_stale(&found.around.world());
+        let (limits, now) = (self.shared.limits, clock::now());
         let mut general = lock(&self.shared.general);
-        let news = match (found.around.storm, general.storm) {
+        let mut current = lock(&self.shared.storm);
+        let (counts, any) = self.with_objects(|objects| {
+            let any = objects.policies.values().any(|policy| policy.spec.is_ok());
+            (objects.counts(now, false), any)
+        });
+        if !any {
+            // Nobody is left to find that it is over.
+            *current = storm(*current, 0, 0, &limits, now);
+        }
+        let stale = any && all_stale(counts.stale, counts.checks, &limits);
+        let state = if any { *current } else { StormState::Calm };
+        drop(current);
+        let news = match (state, general.storm) {
             (StormState::Active { since }, None) => {
                 general.storm = Some(since);
                 let message = format!(

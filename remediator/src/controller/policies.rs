@@ -53,6 +53,7 @@ impl<W: Workloads> Leader<W> {
     pub(super) async fn policy(&self, key: &ObjectKey) -> Result<Option<Duration>, Failed> {
         let Some(policy) = self.with_objects(|objects| objects.policies.get(key).cloned()) else {
             self.shared.notify.forget(key);
+            self.notify_general();
             return self.malformed(key).await;
         };
         let now = clock::now();
@@ -63,6 +64,7 @@ impl<W: Workloads> Leader<W> {
                 let before = policy.object.status.as_ref();
                 let status = refused(before, &invalid.to_string(), generation, now);
                 self.put_policy(&policy, status).await?;
+                self.notify_general();
                 return Ok(None);
             }
         };
@@ -96,7 +98,7 @@ impl<W: Workloads> Leader<W> {
             found = self.find(&policy.object, spec, &look);
         }
         self.storm(&policy, &found);
-        self.notify_general(&found);
+        self.notify_general();
         if let Some(wrong) = wrong {
             found.decision = wrong;
         }

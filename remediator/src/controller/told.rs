@@ -194,11 +194,14 @@ fn plain(reason: Reason, severity: Severity, transition: String) -> Told {
 pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> {
     let (status, intent) = (&record.status, &record.intent);
     let reverted = |status: &RecordStatus| status.revert.as_ref().and_then(|revert| revert.end);
-    let reason = match (reverted(before), reverted(status)) {
-        (None, Some(end)) => end,
-        _ if before.phase == status.phase && before.completed == status.completed => return None,
-        _ if status.phase == Phase::Verifying && status.completed.is_none() => return None,
-        _ => status.reason,
+    let ended = reverted(status).filter(|_| reverted(before).is_none());
+    let reason = match ended {
+        Some(end) => end,
+        None if before.phase == status.phase && before.completed == status.completed => {
+            return None;
+        }
+        None if status.phase == Phase::Verifying && status.completed.is_none() => return None,
+        None => status.reason,
     };
     let action = intent.action.name().as_str();
     let message = match reverted(status) {
@@ -219,6 +222,8 @@ pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> 
     Some(Told {
         reason,
         severity: match (status.phase, status.reason) {
+            _ if ended.is_some_and(|end| end != Reason::Reverted) => Severity::Warning,
+            _ if ended.is_some() => Severity::Normal,
             (Phase::Failed | Phase::Blocked, _) => Severity::Warning,
             (Phase::Inconclusive, Reason::Recovered | Reason::PolicyDeleted) => Severity::Normal,
             (Phase::Inconclusive, _) => Severity::Warning,
@@ -232,9 +237,7 @@ pub(super) fn of_record(before: &RecordStatus, record: &Record) -> Option<Told> 
         target: true,
         event: true,
         notice: match status.phase {
-            _ if matches!(reason, Reason::Reverted | Reason::RevertAbandoned) => {
-                Some(Transition::Reverted)
-            }
+            _ if ended.is_some() => Some(Transition::Reverted),
             Phase::Pending | Phase::Verifying => None,
             Phase::Applied => Some(Transition::Applied),
             Phase::Succeeded => Some(Transition::Verified),
@@ -268,9 +271,13 @@ fn severity(reason: Reason) -> Severity {
 mod tests {
     use super::super::conditions::{Says, set};
     use super::super::status::ALLOWED;
-    use super::{held, of_policy};
-    use crate::core::{Incident, PolicyState, Reason, RunId, Time};
-    use crate::crd::{RemediationPolicyStatus, write_state};
+    use serde_json::json;
+
+    use super::{held, of_policy, of_record};
+    use crate::core::{Incident, Phase, PolicyState, Reason, Record, Revert, RunId, Time};
+    use crate::crd::{RemediationPolicyStatus, record_view, write_state};
+    use crate::events::Severity;
+    use crate::notify::notice::Transition;
 
     fn status(incident: Option<(bool, u32, bool)>, why: Option<Reason>) -> RemediationPolicyStatus {
         let at = Time::from_unix(1);
@@ -456,6 +463,55 @@ mod tests {
             assert_eq!(held(None, &well), None);
             assert_eq!(held(Some(&well), &broken), Some(reason));
             assert_eq!(held(Some(&broken), &broken), None);
+        }
+    }
+
+    /// A scale step that has ended like this.
+    fn record(phase: Phase, reason: Reason) -> Record {
+        let time = "2026-01-01T00:00:00Z";
+        let object = json!({
+            "apiVersion": "kuberhealer.io/v1alpha1", "kind": "Remediation",
+            "metadata": {"name": "web-0123456789-1", "namespace": "shop", "uid": "r", "resourceVersion": "1"},
+            "spec": {
+                "policy": "web", "policyUID": "p", "attempt": 1, "step": 0, "mode": "Enforce", "run": "a",
+                "incident": {"id": "0123456789", "openedTime": time, "firstRun": "a"},
+                "time": time, "actionName": "rolloutRestart", "action": {"rolloutRestart": {}},
+                "target": {"kind": "Deployment", "name": "web", "uid": "t"},
+                "claim": {"resourceVersion": "1", "generation": 1},
+                "verify": {"seconds": 1, "successThreshold": 1, "failureThreshold": 1},
+            },
+        });
+        let mut record = record_view(&serde_json::from_value(object).unwrap()).unwrap();
+        record.status.phase = phase;
+        record.status.reason = reason;
+        record.status.completed = Some(Time::from_unix(1));
+        record
+    }
+
+    #[test]
+    fn the_end_of_setting_back_is_told_as_that_however_it_ended() {
+        for (phase, reason) in [
+            (Phase::Succeeded, Reason::Verified),
+            (Phase::Failed, Reason::Forbidden),
+        ] {
+            for (end, severity) in [
+                (Reason::Reverted, Severity::Normal),
+                (Reason::RevertAbandoned, Severity::Warning),
+                (Reason::Forbidden, Severity::Warning),
+                (Reason::Refused, Severity::Warning),
+            ] {
+                let before = record(phase, reason);
+                let mut after = before.clone();
+                after.status.revert = Some(Revert {
+                    due: Time::from_unix(2),
+                    claim: None,
+                    end: Some(end),
+                });
+                let told = of_record(&before.status, &after).unwrap();
+                assert_eq!(told.notice, Some(Transition::Reverted), "{end}");
+                assert_eq!((told.reason, told.severity), (end, severity));
+                assert_eq!(of_record(&after.status, &after), None, "{end}");
+            }
         }
     }
 }

@@ -28,9 +28,13 @@ pub fn storm(
 }
 
 /// Whether so many of the checks are stale that Kuberhealthy itself seems to be down.
-pub(crate) fn source_stale(world: &World<'_>) -> bool {
-    world.stale > 0
-        && (world.stale == world.checks || too_many(world.stale, world.checks, &world.limits))
+pub(super) fn source_stale(world: &World<'_>) -> bool {
+    all_stale(world.stale, world.checks, &world.limits)
+}
+
+/// The same of so many checks.
+pub(crate) fn all_stale(stale: u32, checks: u32, limits: &Limits) -> bool {
+    stale > 0 && (stale == checks || too_many(stale, checks, limits))
 }
 
 #[cfg(test)]

@@ -67,9 +67,7 @@ impl Alerts {
         } else {
             None
         };
-        let about = notice.about.as_ref();
-        let exhausted =
-            notice.what == Transition::Exhausted || about.is_some_and(|about| about.exhausted);
+        let exhausted = is_exhausted(&notice);
         let alert = Alert {
             level,
             over,
@@ -82,11 +80,18 @@ impl Alerts {
         false
     }
 
-    /// Brings this in line with what is open at this moment. Returns for how many there was no room.
-    pub(super) fn align(&mut self, open: Vec<(Notice, Level)>, now: Time) -> usize {
+    /// Counts what is taken: what [`Alerts::align`] needs, from before it is asked what is open.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Brings this in line with what is open, unless it has taken something newer since it was at revision `asked`. Returns
+    /// for how many there was no room.
+    pub(super) fn align(&mut self, open: Vec<(Notice, Level)>, asked: u64, now: Time) -> usize {
         let subjects: BTreeSet<&Subject> = open.iter().map(|(notice, _)| &notice.subject).collect();
         for (subject, alert) in &mut self.known {
-            if alert.over.is_none() && !subjects.contains(subject) {
+            let newer = alert.revision > asked;
+            if !newer && alert.over.is_none() && !subjects.contains(subject) {
                 self.revision += 1;
                 alert.over = Some(now);
                 alert.dirty = true;
@@ -96,7 +101,10 @@ impl Alerts {
         let mut without_room = 0;
         for (notice, level) in open {
             let known = self.known.get(&notice.subject);
-            if known.is_none_or(|known| known.over.is_some()) {
+            let exhausted = is_exhausted(&notice);
+            let differs = |known: &Alert| known.over.is_some() || known.exhausted != exhausted;
+            let newer = known.is_some_and(|known| known.revision > asked);
+            if !newer && known.is_none_or(differs) {
                 without_room += usize::from(self.take(notice, level));
             }
         }
@@ -134,6 +142,11 @@ impl Alerts {
             }
         }
     }
+}
+
+fn is_exhausted(notice: &Notice) -> bool {
+    let about = notice.about.as_ref();
+    notice.what == Transition::Exhausted || about.is_some_and(|about| about.exhausted)
 }
 
 fn ends_late(what: Transition) -> bool {

@@ -3,7 +3,7 @@
 //! When a database fails, thirty policies open an incident and are held by the database's check. That is one thing to
 //! tell, not sixty. Pure: the time is a parameter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::notice::{Notice, Subject, Transition, path};
@@ -89,11 +89,14 @@ impl Gather {
     /// Takes a notice.
     pub(super) fn take(&mut self, notice: Notice, now: Instant) -> Ready {
         let mut ready = Ready::default();
-        if let (Transition::Opened, Subject::Incident { policy, id }) =
+        if let (Transition::Opened, Subject::Incident { policy, .. }) =
             (notice.what, &notice.subject)
         {
             // An older incident of the policy is over, whoever has told that.
-            let older = |of: &ObjectKey, other: &str| of == policy && other != id;
+            let older = |subject: &Subject| {
+                let of = matches!(subject, Subject::Incident { policy: of, .. } if of == policy);
+                of && *subject != notice.subject
+            };
             ready = self.leave(older, notice.time);
         }
         ready.add(self.take_one(notice, now));
@@ -103,32 +106,39 @@ impl Gather {
     /// The policy was deleted: of its incident nothing more is told.
     pub(super) fn forget(&mut self, policy: &ObjectKey, now: Time) -> Ready {
         let mut ready = Ready::default();
+        let of_policy = |subject: &Subject| matches!(subject, Subject::Incident { policy: of, .. } if of == policy);
         self.waiting.retain(|subject, waiting| {
-            let gone = matches!(subject, Subject::Incident { policy: of, .. } if of == policy)
-                && matches!(waiting.why, Why::Root(_));
+            let gone = of_policy(subject) && matches!(waiting.why, Why::Root(_));
             if gone {
                 ready.grouped += waiting.notices.len();
             }
             !gone
         });
-        ready.add(self.leave(|of, _| of == policy, now));
+        ready.add(self.leave(of_policy, now));
         ready
     }
 
+    /// Who tells leads anew: what is neither `open` nor has an end that waits to be told was ended by another leader.
+    pub(super) fn resume(&mut self, open: &BTreeSet<Subject>, now: Time) -> Ready {
+        let waiting: BTreeSet<Subject> = self.waiting.keys().cloned().collect();
+        let known = |subject: &Subject| open.contains(subject) || waiting.contains(subject);
+        self.leave(|subject| !known(subject), now)
+    }
+
     /// Members that `goes` says so of leave their cascades without being told of.
-    fn leave(&mut self, goes: impl Fn(&ObjectKey, &str) -> bool, now: Time) -> Ready {
+    fn leave(&mut self, goes: impl Fn(&Subject) -> bool, now: Time) -> Ready {
         let mut ready = Ready::default();
-        let left = self.cascades.iter_mut().filter_map(|(root, cascade)| {
-            let going = cascade.members.keys().filter(
-                |subject| matches!(subject, Subject::Incident { policy, id } if goes(policy, id)),
-            );
+        let mut left = Vec::new();
+        for (root, cascade) in &mut self.cascades {
+            let going = cascade.members.keys().filter(|subject| goes(subject));
             let going: Vec<Subject> = going.cloned().collect();
             for subject in &going {
                 cascade.leave(subject);
             }
-            (!going.is_empty()).then(|| root.clone())
-        });
-        let left: Vec<String> = left.collect();
+            if !going.is_empty() {
+                left.push(root.clone());
+            }
+        }
         for root in left {
             self.end(root, now, &mut ready);
         }

@@ -157,13 +157,12 @@ impl Notify {
         join_all(workers).await;
     }
 
-    /// Forgets what waits: another leader has told of it meanwhile, or will.
-    pub fn reset(&self) {
-        let Some(inner) = &self.0 else {
-            return;
-        };
-        for (receiver, slot) in inner.config.receivers.iter().zip(&inner.slots) {
-            slot.reset(&inner.config, receiver);
+    /// Goes on after a time without the lease. What waits to be told as a message is told: no other leader has told it. What
+    /// an Alertmanager knew is forgotten, as the last leader has told it more. `open` is what is open now.
+    pub fn resume(&self, open: &[Notice]) {
+        let open = open.iter().map(|notice| notice.subject.clone()).collect();
+        for slot in self.0.iter().flat_map(|inner| &inner.slots) {
+            slot.resume(&open);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What waits to be told to a receiver that hears of each transition, in the order of each incident. Pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use super::gather::{Gather, Ready};
 use super::notice::{Notice, Subject};
-use crate::core::{ObjectKey, Time};
+use crate::core::{Level, ObjectKey, Time};
 
 /// Incidents that wait at most, and notices of each.
 pub(super) const SUBJECTS: usize = 256;
@@ -51,6 +51,12 @@ impl Outbox {
     /// The policy was deleted.
     pub(super) fn forget(&mut self, policy: &ObjectKey, now: Time) -> Lost {
         let ready = self.gather.forget(policy, now);
+        self.queue(ready)
+    }
+
+    /// Others may have told meanwhile, and only of these it is not over.
+    pub(super) fn resume(&mut self, open: &BTreeSet<Subject>, now: Time) -> Lost {
+        let ready = self.gather.resume(open, now);
         self.queue(ready)
     }
 
@@ -109,23 +115,43 @@ impl Outbox {
         let subject = notice.subject.clone();
         let mut dropped = 0;
         if !self.pending.contains_key(&subject) {
-            // What has waited longest is worth least.
-            if self.order.len() >= SUBJECTS
-                && let Some(oldest) = self.order.pop_front()
-            {
-                dropped += self.pending.remove(&oldest).map_or(0, |gone| gone.len());
+            if self.order.len() >= SUBJECTS {
+                let Some(least) = self.least(&notice) else {
+                    return 1;
+                };
+                let gone = self.order.remove(least);
+                let gone = gone.and_then(|gone| self.pending.remove(&gone));
+                dropped += gone.map_or(0, |gone| gone.len());
             }
             self.order.push_back(subject.clone());
         }
+        // What is first of all may be under way.
+        let under_way = usize::from(self.order.front() == Some(&subject));
         let pending = self.pending.entry(subject).or_default();
         pending.push_back(notice);
         if pending.len() > EACH {
-            let least = pending
-                .iter()
-                .position(|notice| notice.what.may_be_dropped());
-            pending.remove(least.unwrap_or(0));
+            let mut others = pending.iter().skip(under_way);
+            let least = others.position(|notice| notice.what.may_be_dropped());
+            pending.remove(least.unwrap_or(0) + under_way);
             dropped += 1;
         }
         dropped
     }
+
+    /// The place of the subject that is left out for one more: what has waited longest is worth least, and what is critical
+    /// most. None if that is the new one itself. The first may be under way.
+    fn least(&self, new: &Notice) -> Option<usize> {
+        let critical = |subject: &Subject| {
+            let pending = self.pending.get(subject);
+            pending.is_some_and(|pending| pending.iter().any(is_critical))
+        };
+        let mut others = self.order.iter().skip(1);
+        let least = others.position(|subject| !critical(subject));
+        let least = least.or_else(|| is_critical(new).then_some(0));
+        least.map(|least| least + 1)
+    }
+}
+
+fn is_critical(notice: &Notice) -> bool {
+    notice.level == Level::Critical
 }

@@ -105,7 +105,7 @@ fn of_too_many_notices_of_one_incident_the_oldest_that_may_is_left_out() {
 }
 
 #[test]
-fn of_too_many_incidents_the_oldest_is_left_out() {
+fn of_too_many_incidents_the_oldest_is_left_out_that_is_not_under_way() {
     let (mut outbox, now) = (Outbox::new(3), clock::instant());
     let mut lost = 0;
     for number in 0..=SUBJECTS {
@@ -113,7 +113,42 @@ fn of_too_many_incidents_the_oldest_is_left_out() {
         lost += told.dropped;
     }
     assert_eq!((lost, outbox.len()), (1, SUBJECTS));
-    assert_eq!(sent(&mut outbox).first().unwrap(), "p1 incident.opened");
+    let told = sent(&mut outbox);
+    assert_eq!(told[..2], ["p0 incident.opened", "p2 incident.opened"]);
+}
+
+#[test]
+fn what_is_critical_is_left_out_last() {
+    let critical = |policy: &str| Notice {
+        level: Level::Critical,
+        ..notice(policy, Transition::Exhausted, None)
+    };
+    let (mut outbox, now) = (Outbox::new(3), clock::instant());
+    let told = |outbox: &mut Outbox, notice| outbox.take(notice, now).dropped;
+    assert_eq!(told(&mut outbox, notice("first", OPENED, None)), 0);
+    for number in 1..SUBJECTS - 1 {
+        assert_eq!(told(&mut outbox, critical(&format!("p{number}"))), 0);
+    }
+    assert_eq!(told(&mut outbox, notice("warning", OPENED, None)), 0);
+    assert_eq!(told(&mut outbox, critical("more")), 1);
+    assert_eq!(told(&mut outbox, notice("late", OPENED, None)), 1);
+    assert_eq!(told(&mut outbox, critical("most")), 1);
+    let all = sent(&mut outbox);
+    assert_eq!(all.len(), SUBJECTS);
+    assert_eq!(all[..2], ["first incident.opened", "p2 incident.exhausted"]);
+    let last = &all[SUBJECTS - 2..];
+    assert_eq!(last, ["more incident.exhausted", "most incident.exhausted"]);
+}
+
+#[test]
+fn what_is_under_way_is_not_left_out() {
+    let (mut outbox, now) = (Outbox::new(3), clock::instant());
+    outbox.take(notice("a", Transition::Applied, None), now);
+    let under_way = outbox.next().cloned().unwrap();
+    for _ in 0..EACH {
+        outbox.take(notice("a", Transition::Held, None), now);
+    }
+    assert_eq!(outbox.next(), Some(&under_way));
 }
 
 /// Policies that the check db holds, told at one moment.
@@ -226,6 +261,28 @@ fn a_policy_that_is_deleted_leaves_its_cascade() {
     assert_eq!(sent(&mut outbox), ["db cascade.ended"]);
     outbox.release(now + 2 * WAIT);
     assert_eq!(outbox.len(), 0);
+}
+
+#[test]
+fn what_waits_survives_a_time_without_the_lease() {
+    let (mut outbox, now) = (Outbox::new(1), clock::instant());
+    held(&mut outbox, &["a", "b", "c"], now);
+    outbox.release(now + WAIT);
+    let mut ends = notice("b", RECOVERED, None);
+    ends.about.as_mut().unwrap().under_way = true;
+    outbox.take(ends, now + WAIT);
+    outbox.take(notice("d", OPENED, None), now + WAIT);
+    let subjects = |policies: &[&str]| {
+        let subject = |policy: &&str| notice(policy, OPENED, None).subject;
+        policies.iter().map(subject).collect()
+    };
+    outbox.resume(&subjects(&["c", "d"]), clock::now());
+    assert_eq!(sent(&mut outbox), ["db cascade.began", "d incident.opened"]);
+    // The end of a was told by another leader; those of b and c end the cascade.
+    outbox.release(now + 2 * WAIT);
+    assert_eq!(sent(&mut outbox), Vec::<String>::new());
+    outbox.take(notice("c", RECOVERED, None), now + 2 * WAIT);
+    assert_eq!(sent(&mut outbox), ["db cascade.ended"]);
 }
 
 #[test]
@@ -357,14 +414,34 @@ fn an_alertmanager_is_brought_in_line_with_what_is_open() {
     }
     taken(&mut alerts);
     let open = |policy| (notice(policy, OPENED, None), Level::Warning);
-    let lost = alerts.align(vec![open("b"), open("c")], Time::from_unix(1_700_000_100));
+    let (asked, later) = (alerts.revision(), Time::from_unix(1_700_000_100));
+    let lost = alerts.align(vec![open("b"), open("c")], asked, later);
     assert_eq!(lost, 0);
     assert_eq!(states(&alerts), [over("a"), firing("c")]);
     taken(&mut alerts);
     assert!(alerts.fires());
-    alerts.align(Vec::new(), Time::from_unix(1_700_000_200));
+    // It was exhausted, and nobody has told that.
+    let mut exhausted = open("b");
+    exhausted.0.about.as_mut().unwrap().exhausted = true;
+    alerts.align(vec![exhausted, open("c")], alerts.revision(), later);
+    assert_eq!(states(&alerts), [firing("b")]);
+    assert!(alerts.next().unwrap().0[0].exhausted);
+    taken(&mut alerts);
+    alerts.align(Vec::new(), alerts.revision(), later);
     taken(&mut alerts);
     assert!(!alerts.fires());
+}
+
+#[test]
+fn what_is_told_while_it_is_asked_what_is_open_is_left_alone() {
+    let mut alerts = Alerts::default();
+    alerts.take(notice("a", OPENED, None), Level::Warning);
+    let asked = alerts.revision();
+    alerts.take(notice("a", RECOVERED, None), Level::Warning);
+    alerts.take(notice("b", OPENED, None), Level::Warning);
+    let open = vec![(notice("a", OPENED, None), Level::Warning)];
+    alerts.align(open, asked, Time::from_unix(1_700_000_100));
+    assert_eq!(states(&alerts), [over("a"), firing("b")]);
 }
 
 #[test]

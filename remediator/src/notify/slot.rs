@@ -1,5 +1,6 @@
 //! What waits for one receiver, shared by who tells and who sends.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use tokio::sync::Notify as Bell;
 
 use super::alerts::Alerts;
 use super::config::{Config, Kind, Receiver};
-use super::notice::Notice;
+use super::notice::{Notice, Subject};
 use super::outbox::{Lost, Outbox};
 use crate::clock;
 use crate::core::{Level, ObjectKey};
@@ -110,9 +111,16 @@ impl Slot {
         self.index
     }
 
-    /// Forgets everything.
-    pub(super) fn reset(&self, config: &Config, receiver: &Receiver) {
-        self.look(|queue| *queue = Queue::new(config, receiver));
+    /// Who tells leads anew, and of these it knows that they are open.
+    pub(super) fn resume(&self, open: &BTreeSet<Subject>) {
+        let lost = self.look(|queue| match queue {
+            Queue::Ordered(outbox) => outbox.resume(open, clock::now()),
+            Queue::State(alerts) => {
+                *alerts = Alerts::default();
+                Lost::default()
+            }
+        });
+        self.lost(lost);
     }
 
     /// Takes a notice. Nobody waits for it to be sent.

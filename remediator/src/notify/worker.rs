@@ -16,6 +16,9 @@ use crate::fence::Fence;
 /// What could not be told for so long, in seconds, is not told any more.
 const TOO_OLD: i64 = 3600;
 
+/// An Alertmanager is brought in line with what is open at least this often; that costs no request.
+const ALIGN: Duration = Duration::from_secs(60);
+
 /// What fires is repeated this many times before an Alertmanager takes it for resolved.
 const REPEATS: u32 = 4;
 
@@ -112,12 +115,22 @@ impl Worker<'_> {
 
     /// Tells what is the case, again and again as long as something fires.
     async fn repeat(&self, sender: &mut Sender<'_>, health: &mut Health, resend: Duration) {
-        self.align();
-        let mut again = clock::instant() + resend;
+        let often = resend.min(ALIGN);
+        let mut align = clock::instant();
+        let mut again = align + resend;
         loop {
-            if clock::instant() >= again {
+            let now = clock::instant();
+            if now >= again {
+                self.slot.look(|queue| {
+                    if let Queue::State(alerts) = queue {
+                        alerts.repeat();
+                    }
+                });
+                again = now + resend;
+            }
+            if now >= align {
                 self.align();
-                again = clock::instant() + resend;
+                align = now + often;
             }
             let (next, fires) = self.slot.look(|queue| match queue {
                 Queue::State(alerts) => (alerts.next(), alerts.fires()),
@@ -126,10 +139,10 @@ impl Worker<'_> {
             let Some((alerts, sent)) = next else {
                 if !fires {
                     // The first alert is repeated that long after it, not after the last one before.
-                    self.slot.wait(None).await;
+                    self.slot.wait(Some(align)).await;
                     again = clock::instant() + resend;
                 } else {
-                    self.slot.wait(Some(again)).await;
+                    self.slot.wait(Some(again.min(align))).await;
                 }
                 continue;
             };
@@ -168,6 +181,10 @@ impl Worker<'_> {
     }
 
     fn align(&self) {
+        let asked = self.slot.look(|queue| match queue {
+            Queue::State(alerts) => alerts.revision(),
+            Queue::Ordered(_) => 0,
+        });
         let open: Vec<(Notice, Level)> = (self.ask)()
             .into_iter()
             .filter_map(|notice| {
@@ -176,11 +193,7 @@ impl Worker<'_> {
             })
             .collect();
         let without_room = self.slot.look(|queue| match queue {
-            Queue::State(alerts) => {
-                let without_room = alerts.align(open, clock::now());
-                alerts.repeat();
-                without_room
-            }
+            Queue::State(alerts) => alerts.align(open, asked, clock::now()),
             Queue::Ordered(_) => 0,
         });
         self.slot.count(Outcome::Dropped, without_room);

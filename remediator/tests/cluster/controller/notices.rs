@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use remediator::clock;
 use remediator::controller::Settings;
 use remediator::core::Limits;
 use remediator::notify::{Config, Notify};
+use sandbox::api::Patch;
 use serde_json::{Value, json};
 
-use super::support::{Cluster, next_second};
+use super::support::{CHECKS, Cluster, POLICIES, next_second};
 use crate::notify::receiver::{Receiver, Request};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -72,6 +74,57 @@ async fn a_storm_is_told_by_the_first_leader_and_its_end_by_the_next() {
     receiver
         .until(|told| types(told) == ["storm.began", "storm.ended"])
         .await;
+}
+
+#[tokio::test]
+async fn a_storm_is_told_to_be_over_when_no_policy_is_left() {
+    let cluster = Cluster::start().await;
+    failing(&cluster, json!({})).await;
+    let receiver = Receiver::start().await;
+    let receivers =
+        json!([{"name": "hook", "severity": "critical", "webhook": {"url": receiver.url()}}]);
+    let settings = settings(&cluster, &receivers, Limits::default());
+    let _controller = cluster.controller_with(1, settings);
+    receiver.until(|told| types(told) == ["storm.began"]).await;
+    for name in NAMES {
+        let path = format!("{POLICIES}/{name}");
+        cluster.api.delete(&path).await.unwrap();
+    }
+    receiver
+        .until(|told| types(told) == ["storm.began", "storm.ended"])
+        .await;
+}
+
+#[tokio::test]
+async fn an_incident_is_told_once_the_check_has_failed_as_often_as_the_policy_asks_for() {
+    let cluster = Cluster::start().await;
+    let receiver = Receiver::start().await;
+    let check = json!({"namespace": "default", "name": "web"});
+    let trigger = json!({"check": check, "failureThreshold": 2});
+    let changes = json!({"trigger": trigger, "pauseRequests": ["upgrade"]});
+    cluster.policy("web", changes).await;
+    // A minute ago, as failures in quick succession count once.
+    let before = clock::now().unix() - 60;
+    let failed = json!({"status": {
+        "ok": false, "errors": ["broken"], "currentUUID": "", "lastRunUnix": before - 5, "successCount": 0,
+        "failureCount": 1, "lastFailureUnix": before,
+    }});
+    let path = format!("{CHECKS}/web/status");
+    cluster
+        .api
+        .patch(&path, Patch::Merge, &failed)
+        .await
+        .unwrap();
+    let settings = settings(&cluster, &hook(&receiver), Limits::default());
+    let _controller = cluster.controller_with(1, settings);
+    cluster.says("web", "RemediationAllowed", "Paused").await;
+    cluster
+        .tells("RemediationPolicy", &["CheckFailing", "Paused"])
+        .await;
+    assert_eq!(types(&receiver.requests()), Vec::<String>::new());
+    cluster.report("web", &["broken"], 2, 5).await;
+    receiver.until(|told| !told.is_empty()).await;
+    assert_eq!(types(&receiver.taken())[0], "incident.opened");
 }
 
 #[tokio::test]

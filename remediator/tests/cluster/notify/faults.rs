@@ -263,6 +263,21 @@ async fn an_alertmanager_that_was_down_is_told_the_last_word_only() {
 }
 
 #[tokio::test]
+async fn an_alertmanager_is_told_what_is_open_although_nothing_was_told_and_nothing_fires() {
+    let receiver = Receiver::start().await;
+    let teller = Teller::start(json!({
+        "name": "hook", "alertmanager": {"url": receiver.url(), "resendSeconds": 1},
+    }));
+    teller.tell(&["a"], &[Transition::Opened, Transition::Recovered]);
+    receiver.until(|told| !told.is_empty()).await;
+    teller.opens("b");
+    let names = |request: &Request| request.json()[0]["labels"]["policy"].clone();
+    receiver
+        .until(|told| told.last().is_some_and(|last| names(last) == "b"))
+        .await;
+}
+
+#[tokio::test]
 async fn secrets_are_read_anew_for_each_request() {
     let receiver = Receiver::start().await;
     let folder = tempfile::tempdir().unwrap();
