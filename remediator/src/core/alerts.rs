@@ -20,6 +20,10 @@ pub const SAME: u32 = 30;
 /// How far the sender's clock may be ahead, and how far two senders may differ on when an alert began, in seconds.
 pub const SKEW: u32 = 300;
 
+/// A firing that was resolved and is told again so many seconds later fires: its sender was wrong about its end, as
+/// nothing is under way for that long.
+pub const LATE: u32 = 3600;
+
 /// Characters kept of what an alert says.
 const SUMMARY: usize = 256;
 
@@ -214,7 +218,10 @@ fn take(known: &mut Alert, alert: &Delivered, now: Time) -> Taken {
         }
         // One that began before the last one had ended is that one.
         (DeliveredState::Firing, Some(ends)) => {
-            if alert.starts <= known.starts || alert.starts < ends {
+            let another = alert.starts > known.starts && alert.starts >= ends;
+            let same = known.starts.since(alert.starts) <= i64::from(SKEW);
+            let late = now.since(known.received) > i64::from(LATE);
+            if !(another || same && late) {
                 return Taken::Known;
             }
             *known = first(alert, now);

@@ -127,8 +127,20 @@ fn deliveries_become_runs() {
                 (firing('a', 0), 60, New, Some((false, 0))),
                 (resolved('a', 0, 300), 330, New, Some((true, 300))),
                 (firing('a', 0), 400, Known, None),
-                (firing('a', 0), 40_000, Known, None),
+                (firing('a', 0), 3930, Known, None),
                 (resolved('a', 0, 300), 40_001, Known, None),
+            ],
+        ),
+        (
+            "resolved by mistake, and fires on",
+            vec![
+                (firing('a', 1000), 1060, New, Some((false, 1000))),
+                (resolved('a', 1000, 1300), 1330, New, Some((true, 1300))),
+                (firing('a', 1000), 2000, Known, None),
+                (firing('a', 600), 4931, Known, None),
+                (firing('a', 1000), 4931, New, Some((false, 1000))),
+                (firing('a', 1000), 6000, New, Some((false, 6000))),
+                (resolved('a', 1000, 7000), 7010, New, Some((true, 7000))),
             ],
         ),
         (
