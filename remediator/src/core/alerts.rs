@@ -142,9 +142,7 @@ pub fn receive(alerts: &mut Alerts, delivered: &[Delivered], now: Time) -> Vec<T
     if !news.contains(&Taken::New) {
         return news;
     }
-    // Whoever sends something, and not this, has forgotten it.
-    alerts.episodes.retain(|known| !known.stale(stale, now));
-    for left_out in shorten(&mut alerts.episodes) {
+    for left_out in shorten(&mut alerts.episodes, stale, now) {
         for (alert, taken) in delivered.iter().zip(&mut news) {
             if alert.fingerprint == left_out && *taken == Taken::New {
                 *taken = Taken::Truncated;
@@ -157,12 +155,17 @@ pub fn receive(alerts: &mut Alerts, delivered: &[Delivered], now: Time) -> Vec<T
     news
 }
 
-/// Drops what is too much: the oldest that are resolved, then the last that began to fire. Returns the latter.
-fn shorten(episodes: &mut Vec<Alert>) -> Vec<String> {
+/// Drops what is too much: those that nobody repeats, the oldest that are resolved, then the last that began to fire.
+/// Returns those that fire.
+fn shorten(episodes: &mut Vec<Alert>, stale: u32, now: Time) -> Vec<String> {
     if episodes.len() <= KEPT {
         return Vec::new();
     }
     episodes.sort_by(|one, other| {
+        let silent = |alert: &Alert| alert.stale(stale, now);
+        if silent(one) != silent(other) {
+            return silent(one).cmp(&silent(other));
+        }
         let place = |alert: &Alert| (alert.fires(), alert.received);
         let both = (place(one), place(other));
         match both {
