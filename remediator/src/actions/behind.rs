@@ -18,6 +18,7 @@ use super::pages::NotRead;
 use super::{answer, limited};
 use crate::core::TargetKind;
 use crate::core::cascade::{Behind, Named, Subject, Target};
+use crate::core::execution::Refusal;
 
 /// Pods of a Service whose owners are looked at.
 const PODS: u32 = 50;
@@ -28,7 +29,7 @@ const SETS: usize = 8;
 /// Workloads that are asked whether a Service would find their pods.
 const CANDIDATES: usize = 16;
 
-/// Reads what is behind a subject; `candidates` are workloads of its namespace.
+/// Reads what is behind a subject; `candidates` are workloads of its namespace, the likeliest first.
 pub(super) async fn read(
     client: &Client,
     subject: &Subject,
@@ -135,6 +136,7 @@ async fn would_be_found(
     candidates: &[Target],
 ) -> Result<BTreeSet<Target>, NotRead> {
     let mut found = BTreeSet::new();
+    let all = candidates.len();
     for (kind, name) in candidates.iter().take(CANDIDATES) {
         let workload = limited(workloads(client, namespace, *kind).get_opt(name)).await?;
         let Some(workload) = workload else { continue };
@@ -146,6 +148,15 @@ async fn would_be_found(
         if selector.iter().all(has) {
             found.insert((*kind, name.clone()));
         }
+    }
+    if found.is_empty() && all > CANDIDATES {
+        return Err(NotRead::Refused(Refusal {
+            code: 413,
+            reason: "RequestEntityTooLarge".to_owned(),
+            message: format!(
+                "the Service finds no pods; expected at most {CANDIDATES} targets of policies in namespace {namespace} that may be behind it, found {all}, and none of the {CANDIDATES} most like it is: name its check in dependsOn"
+            ),
+        }));
     }
     Ok(found)
 }

@@ -11,8 +11,9 @@ use kube::api::{Api, PostParams};
 
 use super::desk::Desk;
 use super::objects::Policy;
+use super::retries::Delivery;
 use super::watch::chance;
-use super::{Failed, REQUEST};
+use super::{Failed, REQUEST, lock};
 use crate::clock;
 use crate::core::ObjectKey;
 use crate::core::alerts::{Delivered, Sent, Taken, receive};
@@ -38,7 +39,12 @@ pub struct Tally {
     pub truncated: usize,
     /// No policy is triggered by them.
     pub unmatched: usize,
+    /// The API server does not let a policy be written, and would not if they were sent again.
+    pub refused: usize,
 }
+
+/// What became of an alert; none: its policy may not be written.
+pub(super) type Told = Option<Taken>;
 
 /// Why a delivery was not taken as a whole; it is to be sent again.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +65,12 @@ pub enum NotTaken {
 }
 
 impl Desk {
-    /// Takes the alerts in.
+    /// Takes the alerts of a delivery in. If it was not taken as a whole and is sent again with the same body, the
+    /// policies that know it already are left as they are.
     ///
     /// # Errors
     /// [`NotTaken`]: not all of them are written down.
-    pub async fn take(&self, sent: &[Sent]) -> Result<Tally, NotTaken> {
+    pub async fn take(&self, body: &[u8], sent: &[Sent]) -> Result<Tally, NotTaken> {
         if !self.shared.policies_known() {
             return Err(NotTaken::NotListed);
         }
@@ -75,24 +82,56 @@ impl Desk {
                 }
             }
         });
+        let delivery = lock(&self.retries).delivery(body);
+        let (known, before) = lock(&self.retries).known(delivery, clock::instant());
+        concerned.retain(|policy, _| !known.contains(policy));
         let writes = concerned.into_iter().map(|(policy, alerts)| async move {
-            let taken = self.write_alerts(&policy, sent, &alerts).await;
-            taken.map_err(|error| NotTaken::NotWritten {
-                namespace: policy.namespace.to_string(),
-                name: policy.name.to_string(),
-                why: match error {
-                    Failed::Request(error) => explain(&error),
-                    other => other.to_string(),
-                },
-            })
+            self.write_delivery(delivery, &policy, sent, &alerts).await
         });
         // One that cannot be written does not keep the others from being written.
-        let told: Vec<Result<Vec<(usize, Taken)>, NotTaken>> = stream::iter(writes)
+        let told: Vec<Result<Vec<(usize, Told)>, NotTaken>> = stream::iter(writes)
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        let told: Vec<Vec<(usize, Taken)>> = told.into_iter().collect::<Result<_, _>>()?;
-        Ok(tally(sent.len(), told.into_iter().flatten()))
+        let told: Vec<Vec<(usize, Told)>> = told.into_iter().collect::<Result<_, _>>()?;
+        lock(&self.retries).taken(delivery);
+        let told = told.into_iter().flatten().chain(before);
+        Ok(tally(sent.len(), told))
+    }
+
+    /// Writes what concerns one policy, and keeps in mind that it was written: others of the delivery may not be.
+    async fn write_delivery(
+        &self,
+        delivery: Delivery,
+        policy: &ObjectKey,
+        sent: &[Sent],
+        concern: &[usize],
+    ) -> Result<Vec<(usize, Told)>, NotTaken> {
+        let why = |error: Failed| match error {
+            Failed::Request(error) => explain(&error),
+            other => other.to_string(),
+        };
+        let (namespace, name) = (&policy.namespace, &policy.name);
+        let told: Vec<(usize, Told)> = match self.write_alerts(policy, sent, concern).await {
+            Ok(taken) => taken
+                .into_iter()
+                .map(|(index, taken)| (index, Some(taken)))
+                .collect(),
+            Err(error) if for_good(&error) => {
+                let (policy, why, alerts) = (name, why(error), concern.len());
+                tracing::error!(%namespace, %policy, alerts, "alerts are lost, as the policy's status may not be written: {why}");
+                concern.iter().map(|index| (*index, None)).collect()
+            }
+            Err(error) => {
+                return Err(NotTaken::NotWritten {
+                    namespace: namespace.to_string(),
+                    name: name.to_string(),
+                    why: why(error),
+                });
+            }
+        };
+        lock(&self.retries).put(delivery, policy, &told, clock::instant());
+        Ok(told)
     }
 
     /// Writes what concerns one policy into its status, if it is new. Says what became of each.
@@ -165,25 +204,81 @@ fn merged(
     Some((object, indices.into_iter().zip(taken).collect()))
 }
 
-/// Counts each alert once, by the most that it told any policy.
-fn tally(all: usize, told: impl Iterator<Item = (usize, Taken)>) -> Tally {
-    let mut most: BTreeMap<usize, Taken> = BTreeMap::new();
-    for (index, taken) in told {
-        let before = most.entry(index).or_insert(taken);
-        if taken == Taken::New || *before == Taken::Known {
-            *before = taken;
-        }
+/// Whether the API server would answer the same if the delivery was sent again: the write is not allowed or not valid.
+fn for_good(error: &Failed) -> bool {
+    matches!(error, Failed::Request(kube::Error::Api(status)) if matches!(status.code, 403 | 422))
+}
+
+/// Keeps the most that an alert told any policy.
+pub(super) fn more(most: &mut BTreeMap<usize, Told>, index: usize, told: Told) {
+    let before = most.entry(index).or_insert(told);
+    if told == Some(Taken::New) || *before == Some(Taken::Known) {
+        *before = told;
     }
-    let count = |which: Taken| most.values().filter(|taken| **taken == which).count();
+}
+
+/// Counts each alert once.
+fn tally(all: usize, told: impl Iterator<Item = (usize, Told)>) -> Tally {
+    let mut most: BTreeMap<usize, Told> = BTreeMap::new();
+    for (index, told) in told {
+        more(&mut most, index, told);
+    }
+    let count = |which: Told| most.values().filter(|told| **told == which).count();
     Tally {
-        taken: count(Taken::New),
-        known: count(Taken::Known),
-        truncated: count(Taken::Truncated),
+        taken: count(Some(Taken::New)),
+        known: count(Some(Taken::Known)),
+        truncated: count(Some(Taken::Truncated)),
         unmatched: all.saturating_sub(most.len()),
+        refused: count(None),
     }
 }
 
 async fn limited<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failed> {
     let answer = tokio::time::timeout(REQUEST, request).await;
     Ok(answer.map_err(|_| Failed::Timeout)??)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::{Failed, Tally, for_good, tally};
+    use crate::core::alerts::Taken;
+
+    #[test]
+    fn each_alert_is_counted_once_by_the_most_it_told() {
+        let (new, known, refused) = (Some(Taken::New), Some(Taken::Known), None);
+        let told = [
+            (0, known),
+            (0, new),
+            (0, refused),
+            (1, known),
+            (1, refused),
+            (2, known),
+        ];
+        let expected = Tally {
+            taken: 1,
+            known: 1,
+            truncated: 0,
+            unmatched: 1,
+            refused: 1,
+        };
+        assert_eq!(tally(4, told.into_iter()), expected);
+    }
+
+    #[test]
+    fn what_would_be_answered_the_same_is_not_asked_for_again() {
+        for (code, expected) in [
+            (403, true),
+            (422, true),
+            (409, false),
+            (429, false),
+            (500, false),
+        ] {
+            let status = Status::failure("no", "No").with_code(code).boxed();
+            let error = Failed::Request(kube::Error::Api(status));
+            assert_eq!(for_good(&error), expected, "{code}");
+        }
+        assert!(!for_good(&Failed::Timeout));
+    }
 }

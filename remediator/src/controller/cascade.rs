@@ -21,21 +21,24 @@ const KNOWN: usize = 1024;
 /// Namespaces of which it is said once that they may not be read.
 const TOLD: usize = 256;
 
+/// A subject, and the asking policy's own target if it may be behind it: that is among the workloads that are asked.
+type Question = (Subject, Option<Target>);
+
 /// What is known to be behind subjects.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    behind: HashMap<Subject, (Instant, Arc<[Target]>)>,
+    behind: HashMap<Question, (Instant, Arc<[Target]>)>,
     told: BTreeSet<Arc<str>>,
 }
 
 impl Known {
-    fn get(&self, subject: &Subject, now: Instant) -> Option<Arc<[Target]>> {
-        let (at, behind) = self.behind.get(subject)?;
+    fn get(&self, question: &Question, now: Instant) -> Option<Arc<[Target]>> {
+        let (at, behind) = self.behind.get(question)?;
         let fresh = now.saturating_duration_since(*at) < FRESH;
         fresh.then(|| behind.clone())
     }
 
-    fn put(&mut self, subject: &Subject, behind: Arc<[Target]>, now: Instant) {
+    fn put(&mut self, question: Question, behind: Arc<[Target]>, now: Instant) {
         if self.behind.len() >= KNOWN {
             let fresh = |at: &Instant| now.saturating_duration_since(*at) < FRESH;
             self.behind.retain(|_, (at, _)| fresh(at));
@@ -43,7 +46,7 @@ impl Known {
                 self.behind.clear();
             }
         }
-        self.behind.insert(subject.clone(), (now, behind));
+        self.behind.insert(question, (now, behind));
     }
 
     /// Whether this is to be said of the namespace.
@@ -75,7 +78,9 @@ impl<W: Workloads> Leader<W> {
             if candidates.is_empty() {
                 continue;
             }
-            let behind = self.behind(&subject, &candidates).await?;
+            let here = subject.namespace == spec.key.namespace;
+            let own = here.then(|| spec.target.clone());
+            let behind = self.behind((subject.clone(), own), &candidates).await?;
             let own = |target: &Target| *target == spec.target;
             if subject.namespace == spec.key.namespace && behind.iter().any(own) {
                 // What it is about itself is no reason to wait for somebody else.
@@ -112,12 +117,13 @@ impl<W: Workloads> Leader<W> {
     /// The workloads behind a subject. One that may not be read is nobody's: no reason to wait.
     async fn behind(
         &self,
-        subject: &Subject,
+        question: Question,
         candidates: &[Target],
     ) -> Result<Arc<[Target]>, Failed> {
-        if let Some(known) = lock(&self.cascade).get(subject, clock::instant()) {
+        if let Some(known) = lock(&self.cascade).get(&question, clock::instant()) {
             return Ok(known);
         }
+        let (subject, _) = &question;
         let read = self.workloads.behind(subject, candidates);
         let behind = match read.await? {
             Behind::Workloads(behind) => behind,
@@ -130,7 +136,7 @@ impl<W: Workloads> Leader<W> {
             }
         };
         let behind: Arc<[Target]> = behind.into();
-        lock(&self.cascade).put(subject, behind.clone(), clock::instant());
+        lock(&self.cascade).put(question, behind.clone(), clock::instant());
         Ok(behind)
     }
 }
@@ -160,8 +166,17 @@ fn candidates(objects: &Objects, spec: &PolicySpec, subject: &Subject) -> Vec<Ta
         return Vec::new();
     }
     // Only so many are asked whether they are it, and the own one has to be among them.
-    all.sort_by_key(|target| !own(target));
+    all.sort_by_key(|target| (!own(target), unlikeness(&subject.name, &target.1)));
     all
+}
+
+/// How unlike a Service a workload is, by their names.
+fn unlikeness(service: &str, workload: &str) -> u8 {
+    match workload.strip_prefix(service) {
+        Some("") => 0,
+        Some(_) => 1,
+        None => 2,
+    }
 }
 
 #[cfg(test)]
@@ -169,16 +184,59 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{FRESH, KNOWN, Known, TOLD};
+    use serde_json::json;
+
+    use super::super::objects::{Objects, Policy};
+    use super::{FRESH, KNOWN, Known, Question, TOLD, candidates};
     use crate::clock;
+    use crate::core::TargetKind;
     use crate::core::cascade::{Named, Subject};
 
-    fn subject(number: usize) -> Subject {
+    fn service(name: &str) -> Subject {
         Subject {
             kind: Named::Service,
             namespace: "shop".into(),
-            name: number.to_string().into(),
+            name: name.into(),
         }
+    }
+
+    fn subject(number: usize) -> Question {
+        (service(&number.to_string()), None)
+    }
+
+    #[test]
+    fn those_are_asked_first_that_are_likely_to_be_it() {
+        let mut objects = Objects::default();
+        let mut spec = None;
+        for name in ["a", "api", "api-v2", "web", "zone"] {
+            let object = json!({
+                "apiVersion": "kuberhealer.io/v1alpha1", "kind": "RemediationPolicy",
+                "metadata": {"namespace": "shop", "name": name, "uid": name, "resourceVersion": "1"},
+                "spec": {
+                    "trigger": {"check": {"namespace": "shop", "name": name}},
+                    "target": {"kind": "Deployment", "name": name},
+                },
+            });
+            let policy = Arc::new(Policy::new(serde_json::from_value(object).unwrap()));
+            let own = policy.spec.clone().unwrap();
+            objects.put_policy(&own.key, policy, clock::now());
+            if name == "web" {
+                spec = Some(own);
+            }
+        }
+        let found = candidates(&objects, &spec.unwrap(), &service("api"));
+        let names: Vec<&str> = found.iter().map(|(_, name)| &**name).collect();
+        assert_eq!(names, ["web", "api", "api-v2", "a", "zone"]);
+    }
+
+    #[test]
+    fn what_is_behind_is_known_for_each_asking_target() {
+        let (now, mut known) = (clock::instant(), Known::default());
+        let own = |name: &str| Some((TargetKind::Deployment, name.into()));
+        known.put((service("api"), own("web")), Arc::from([]), now);
+        assert!(known.get(&(service("api"), own("web")), now).is_some());
+        assert!(known.get(&(service("api"), own("db")), now).is_none());
+        assert!(known.get(&(service("api"), None), now).is_none());
     }
 
     #[test]
@@ -186,7 +244,7 @@ mod tests {
         let (now, nothing) = (clock::instant(), Arc::from([]));
         let mut known = Known::default();
         for number in 0..3 * KNOWN {
-            known.put(&subject(number), Arc::clone(&nothing), now);
+            known.put(subject(number), Arc::clone(&nothing), now);
             assert!(known.behind.len() <= KNOWN);
         }
         let last = subject(3 * KNOWN - 1);

@@ -1,11 +1,12 @@
 //! Where those outside of the cluster's API ask: who sends alerts, and who wants to know of a workload's health. Every
 //! replica has one, whether or not it leads.
 
-use std::sync::Arc;
+use std::sync::{self, Arc};
 
 use kube::Client;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::retries::Retries;
 use super::shared::Shared;
 use crate::core::ObjectKey;
 use crate::core::incident::fnv;
@@ -19,6 +20,7 @@ pub struct Desk {
     pub(super) client: Client,
     pub(super) shared: Arc<Shared>,
     turns: Arc<[Mutex<()>; TURNS]>,
+    pub(super) retries: Arc<sync::Mutex<Retries>>,
 }
 
 impl Desk {
@@ -27,6 +29,7 @@ impl Desk {
             client,
             shared,
             turns: Arc::default(),
+            retries: Arc::default(),
         }
     }
 

@@ -18,6 +18,7 @@ mod prune;
 mod queue;
 mod records;
 mod requests;
+mod retries;
 mod settings;
 mod shared;
 mod status;

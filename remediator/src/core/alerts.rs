@@ -20,6 +20,10 @@ pub const SAME: u32 = 30;
 /// How far the sender's clock may be ahead, and how far two senders may differ on when an alert began, in seconds.
 pub const SKEW: u32 = 300;
 
+/// A firing that was resolved and is told again so many seconds later fires: its sender was wrong about its end, as
+/// nothing is under way for that long.
+pub const LATE: u32 = 3600;
+
 /// Characters kept of what an alert says.
 const SUMMARY: usize = 256;
 
@@ -138,9 +142,7 @@ pub fn receive(alerts: &mut Alerts, delivered: &[Delivered], now: Time) -> Vec<T
     if !news.contains(&Taken::New) {
         return news;
     }
-    // Whoever sends something, and not this, has forgotten it.
-    alerts.episodes.retain(|known| !known.stale(stale, now));
-    for left_out in shorten(&mut alerts.episodes) {
+    for left_out in shorten(&mut alerts.episodes, stale, now) {
         for (alert, taken) in delivered.iter().zip(&mut news) {
             if alert.fingerprint == left_out && *taken == Taken::New {
                 *taken = Taken::Truncated;
@@ -153,12 +155,17 @@ pub fn receive(alerts: &mut Alerts, delivered: &[Delivered], now: Time) -> Vec<T
     news
 }
 
-/// Drops what is too much: the oldest that are resolved, then the last that began to fire. Returns the latter.
-fn shorten(episodes: &mut Vec<Alert>) -> Vec<String> {
+/// Drops what is too much: those that nobody repeats, the oldest that are resolved, then the last that began to fire.
+/// Returns those that fire.
+fn shorten(episodes: &mut Vec<Alert>, stale: u32, now: Time) -> Vec<String> {
     if episodes.len() <= KEPT {
         return Vec::new();
     }
     episodes.sort_by(|one, other| {
+        let silent = |alert: &Alert| alert.stale(stale, now);
+        if silent(one) != silent(other) {
+            return silent(one).cmp(&silent(other));
+        }
         let place = |alert: &Alert| (alert.fires(), alert.received);
         let both = (place(one), place(other));
         match both {
@@ -214,7 +221,10 @@ fn take(known: &mut Alert, alert: &Delivered, now: Time) -> Taken {
         }
         // One that began before the last one had ended is that one.
         (DeliveredState::Firing, Some(ends)) => {
-            if alert.starts <= known.starts || alert.starts < ends {
+            let another = alert.starts > known.starts && alert.starts >= ends;
+            let same = known.starts.since(alert.starts) <= i64::from(SKEW);
+            let late = now.since(known.received) > i64::from(LATE);
+            if !(another || same && late) {
                 return Taken::Known;
             }
             *known = first(alert, now);

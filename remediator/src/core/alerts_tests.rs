@@ -127,8 +127,20 @@ fn deliveries_become_runs() {
                 (firing('a', 0), 60, New, Some((false, 0))),
                 (resolved('a', 0, 300), 330, New, Some((true, 300))),
                 (firing('a', 0), 400, Known, None),
-                (firing('a', 0), 40_000, Known, None),
+                (firing('a', 0), 3930, Known, None),
                 (resolved('a', 0, 300), 40_001, Known, None),
+            ],
+        ),
+        (
+            "resolved by mistake, and fires on",
+            vec![
+                (firing('a', 1000), 1060, New, Some((false, 1000))),
+                (resolved('a', 1000, 1300), 1330, New, Some((true, 1300))),
+                (firing('a', 1000), 2000, Known, None),
+                (firing('a', 600), 4931, Known, None),
+                (firing('a', 1000), 4931, New, Some((false, 1000))),
+                (firing('a', 1000), 6000, New, Some((false, 6000))),
+                (resolved('a', 1000, 7000), 7010, New, Some((true, 7000))),
             ],
         ),
         (
@@ -198,16 +210,13 @@ fn deliveries_become_runs() {
             ],
         ),
         (
-            "one that nobody repeats is forgotten when another is told",
+            "that one which nobody repeats is over is not told by another",
             vec![
                 (firing('a', 0), 60, New, Some((false, 0))),
                 (firing('b', 20_000), 20_010, New, Some((false, 20_000))),
-                (
-                    resolved('b', 20_000, 20_100),
-                    20_110,
-                    New,
-                    Some((true, 20_100)),
-                ),
+                (resolved('b', 20_000, 20_100), 20_110, New, None),
+                (firing('a', 0), 20_200, New, Some((false, 20_200))),
+                (resolved('a', 0, 20_300), 20_310, New, Some((true, 20_300))),
             ],
         ),
     ];
@@ -274,6 +283,46 @@ fn too_many_alerts_are_cut_and_those_that_fire_go_last() {
         [Taken::New]
     );
     assert!(alerts.episodes.len() == KEPT && alerts.episodes.iter().all(Alert::fires));
+}
+
+#[test]
+fn what_nobody_repeats_goes_first_for_want_of_room_and_says_nothing() {
+    let name = |number: usize| char::from_u32(0x4e00 + u32::try_from(number).unwrap()).unwrap();
+    let stale = i64::from(STALE);
+    let mut desk = Desk::new();
+    desk.take(&[firing('a', 0)], 10);
+    desk.take(&[resolved('b', 0, 15)], 20);
+    let later = 11 + stale;
+    desk.take(&[firing('c', later)], later);
+    assert_eq!(desk.status(later), CheckStatus::Settled);
+    let errors = &desk.runs.last().unwrap().errors;
+    assert!(
+        errors.len() == 1 && errors[0].starts_with("c says"),
+        "{errors:?}"
+    );
+    desk.take(&[resolved('c', later, later + 10)], later + 20);
+    assert_eq!(desk.status(later + 20), CheckStatus::Stale);
+    let last = desk.runs.last().unwrap().verdict;
+    assert_eq!(last, Verdict::Failed(Class::Reported));
+    // Who begins to look now does not take it for one that has never fired.
+    let (state, told) = observe(
+        CheckState::default(),
+        &snapshot(&desk.alerts),
+        at(later + 20),
+    );
+    assert!(told.is_empty());
+    let status = reliance(&snapshot(&desk.alerts), &state, at(later + 20));
+    assert_eq!(status, CheckStatus::Stale);
+
+    let has = |desk: &Desk, name: char| {
+        let fingerprint = format!("{:016x}", u32::from(name));
+        let mut kept = desk.alerts.episodes.iter();
+        kept.any(|kept| kept.fingerprint == fingerprint)
+    };
+    let more: Vec<Delivered> = (0..KEPT - 2).map(|one| firing(name(one), later)).collect();
+    desk.take(&more, later + 30);
+    assert!(desk.alerts.episodes.len() == KEPT && !has(&desk, 'a'));
+    assert!(has(&desk, 'b') && has(&desk, 'c'));
 }
 
 fn sent(labels: &[(&str, &str)], text: &str) -> Sent {

@@ -37,10 +37,11 @@ const CONNECTIONS: usize = 128;
 const DELIVERIES: usize = 16;
 
 /// The longest that a request's head and its body may take to arrive, that taking its alerts may take, and that all of
-/// that may.
+/// that may. What is sent again because taking it took too long has to come while it is still the same
+/// ([`SAME`](crate::core::alerts::SAME)).
 const HEAD: Duration = Duration::from_secs(5);
 const BODY: Duration = Duration::from_secs(10);
-const TAKE: Duration = Duration::from_secs(30);
+const TAKE: Duration = Duration::from_secs(20);
 const CONNECTION: Duration = Duration::from_secs(60);
 
 /// The largest head of a request, in bytes.
@@ -177,10 +178,10 @@ impl Answers {
                 return text(StatusCode::PAYLOAD_TOO_LARGE, format!("{error}\n"));
             }
         };
-        self.take(&delivery).await
+        self.take(&body, &delivery).await
     }
 
-    async fn take(&self, delivery: &payload::Delivery) -> Response<String> {
+    async fn take(&self, body: &[u8], delivery: &payload::Delivery) -> Response<String> {
         if delivery.truncated > 0 {
             let alerts = delivery.truncated;
             tracing::warn!(
@@ -188,7 +189,7 @@ impl Answers {
                 "the sender left alerts out of its delivery; what they say is not known"
             );
         }
-        let taken = tokio::time::timeout(TAKE, self.desk.take(&delivery.alerts)).await;
+        let taken = tokio::time::timeout(TAKE, self.desk.take(body, &delivery.alerts)).await;
         let tally = match taken {
             Ok(Ok(tally)) => tally,
             Ok(Err(error)) => {
@@ -207,8 +208,9 @@ impl Answers {
             known,
             truncated,
             unmatched,
+            refused,
         } = tally;
-        let ignored = known + truncated + delivery.malformed;
+        let ignored = known + truncated + refused + delivery.malformed;
         let told = json!({"matched": taken, "unmatched": unmatched, "ignored": ignored});
         answer(StatusCode::OK, JSON, format!("{told}\n"))
     }

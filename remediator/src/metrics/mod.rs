@@ -83,7 +83,14 @@ struct HealthAnswer {
 }
 
 /// What becomes of alerts, and the answers to who asks for a workload's health.
-const ALERT_OUTCOMES: [&str; 5] = ["taken", "known", "unmatched", "truncated", "malformed"];
+const ALERT_OUTCOMES: [&str; 6] = [
+    "taken",
+    "known",
+    "unmatched",
+    "truncated",
+    "refused",
+    "malformed",
+];
 const HEALTH_ANSWERS: [&str; 4] = ["healthy", "unhealthy", "held", "unknown"];
 
 /// The code of a request that was not answered.
@@ -285,8 +292,9 @@ impl Metrics {
             known,
             truncated,
             unmatched,
+            refused,
         } = tally;
-        let counts = [taken, known, unmatched, truncated, malformed];
+        let counts = [taken, known, unmatched, truncated, refused, malformed];
         for (outcome, count) in ALERT_OUTCOMES.into_iter().zip(counts) {
             let count = u64::try_from(count).unwrap_or(u64::MAX);
             self.alerts

@@ -170,7 +170,7 @@ pub(super) const ALERTS: MetricDoc = metric(
     "kuberhealer_alerts_received_total",
     Kind::Counter,
     &["outcome"],
-    "Alerts that were sent to the webhook: taken, known (repeated too soon, or late), unmatched (no policy is triggered by it), truncated (too many fire for a policy), malformed",
+    "Alerts that were sent to the webhook: taken, known (repeated too soon, or late), unmatched (no policy is triggered by it), truncated (too many fire for a policy), refused (the policy's status may not be written), malformed",
 );
 pub(super) const WEBHOOK: MetricDoc = metric(
     "kuberhealer_webhook_requests_total",

@@ -13,9 +13,11 @@ pub(super) fn observe(
     now: Time,
     told: &mut Vec<Observation>,
 ) {
-    let firing: Vec<&Alert> = alerts.episodes.iter().filter(|one| one.fires()).collect();
+    let (silent, firing) = firing(alerts, now);
     let run = match firing.iter().map(|alert| alert.received).max() {
         Some(received) => failing(state, &firing, received, now),
+        // Of one that nobody repeats it is not known whether it is over.
+        None if silent => None,
         None => passing(state, &alerts.episodes, now),
     };
     let Some(run) = run else {
@@ -38,6 +40,14 @@ pub(super) fn observe(
         state.last_activity = Some(run.finished);
         tell(state, run, told);
     }
+}
+
+/// Whether any fires that is not repeated, and those that fire and are.
+fn firing(alerts: &Alerts, now: Time) -> (bool, Vec<&Alert>) {
+    let firing = alerts.episodes.iter().filter(|one| one.fires());
+    let (silent, firing): (Vec<&Alert>, Vec<&Alert>) =
+        firing.partition(|one| one.stale(alerts.stale, now));
+    (!silent.is_empty(), firing)
 }
 
 /// The run that the last delivery told.
@@ -84,16 +94,9 @@ pub(super) fn status(state: &CheckState, alerts: &Alerts, now: Time) -> CheckSta
     if state.uid.is_empty() {
         return CheckStatus::Gone;
     }
-    if state.last.is_none() {
-        return CheckStatus::NeverRun;
+    match firing(alerts, now) {
+        (true, fresh) if fresh.is_empty() => CheckStatus::Stale,
+        _ if state.last.is_none() => CheckStatus::NeverRun,
+        _ => CheckStatus::Settled,
     }
-    let mut firing = alerts
-        .episodes
-        .iter()
-        .filter(|alert| alert.fires())
-        .peekable();
-    if firing.peek().is_some() && firing.all(|alert| alert.stale(alerts.stale, now)) {
-        return CheckStatus::Stale;
-    }
-    CheckStatus::Settled
 }

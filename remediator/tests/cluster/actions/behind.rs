@@ -110,7 +110,18 @@ async fn a_service_without_pods_is_that_of_the_workload_whose_pods_it_would_find
     }
     let mut many = vec![(TargetKind::Deployment, "gone".into()); 16];
     many.push(target(TargetKind::Deployment));
-    assert_eq!(stage.behind(Named::Service, "web", &many).await, []);
+    let web = subject(Named::Service, "web");
+    let found = stage.cluster.behind(&web, &many).await.unwrap();
+    let Behind::Refused(Refusal { code, message, .. }) = found else {
+        panic!("expected a refusal, found {found:?}");
+    };
+    assert!(
+        code == 413 && message.contains("expected at most 16 targets") && message.contains("17"),
+        "{message}"
+    );
+    many.swap(15, 16);
+    let found = stage.behind(Named::Service, "web", &many).await;
+    assert_eq!(found, [target(TargetKind::Deployment)]);
 }
 
 #[tokio::test]
