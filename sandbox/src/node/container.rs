@@ -22,6 +22,9 @@ const PULL_ERROR: Duration = Duration::from_secs(1);
 /// `PATH` of containers, as most images set it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Seconds from SIGTERM to SIGKILL, unless the pod says otherwise.
+const GRACE: u64 = 30;
+
 /// Why a container has no process.
 enum Trouble {
     /// Its image cannot be pulled.
@@ -90,6 +93,11 @@ pub(super) async fn keep(pod: &Pod, slot: Slot) {
                 let _probe = ready(pod, slot, &spec);
                 tokio::select! {
                     code = process.wait() => by_code(code, ended),
+                    () = unhealthy(pod, slot, &spec) => {
+                        let grace = pod.object["spec"]["terminationGracePeriodSeconds"].as_u64();
+                        let grace = Duration::from_secs(grace.unwrap_or(GRACE));
+                        by_code(process.stop(grace).await, ended)
+                    }
                     ending = pod.ending() => {
                         let code = match ending {
                             Ending::Delete { grace } => process.stop(grace).await,
@@ -145,6 +153,14 @@ fn ready(pod: &Pod, slot: Slot, spec: &Value) -> Option<AbortOnDrop> {
         handle.update(slot, |container| container.ready = ready);
     });
     Some(AbortOnDrop(tokio::spawn(probing)))
+}
+
+/// Returns once the liveness probe of a container has failed; never if it has none. Init containers are not probed.
+async fn unhealthy(pod: &Pod, slot: Slot, spec: &Value) {
+    match (slot, Probe::liveness(spec, &pod.ip)) {
+        (Slot::Main(_), Some(probe)) => probe.failed(pod.node.probe_client.clone()).await,
+        _ => std::future::pending().await,
+    }
 }
 
 async fn start(pod: &Pod, spec: &Value) -> Result<Process, Trouble> {

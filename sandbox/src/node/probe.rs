@@ -1,11 +1,12 @@
-//! Readiness probes.
+//! Readiness and liveness probes.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// How to find out whether a container is ready.
+/// How to find out whether a container is ready, or alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Probe {
     action: Action,
@@ -31,7 +32,16 @@ impl Probe {
     /// Reads the `readinessProbe` of a container; `None` if it has none, or none of the kinds this node knows (httpGet
     /// and tcpSocket), in which case it counts as ready.
     pub(crate) fn readiness(container: &Value, pod_ip: &str) -> Option<Probe> {
-        let probe = &container["readinessProbe"];
+        Probe::read(container, "readinessProbe", pod_ip)
+    }
+
+    /// The same of the `livenessProbe`; without one it counts as alive.
+    pub(crate) fn liveness(container: &Value, pod_ip: &str) -> Option<Probe> {
+        Probe::read(container, "livenessProbe", pod_ip)
+    }
+
+    fn read(container: &Value, name: &str, pod_ip: &str) -> Option<Probe> {
+        let probe = &container[name];
         let host = |of: &Value| {
             of["host"]
                 .as_str()
@@ -87,11 +97,27 @@ impl Probe {
 
     /// Probes for ever; tells every change of the verdict, which begins as not ready.
     pub(crate) async fn run(self, client: reqwest::Client, mut tell: impl FnMut(bool)) {
-        tokio::time::sleep(self.initial_delay).await;
-        let mut verdict = Verdict {
-            ready: false,
-            streak: 0,
+        let tell = |ready| {
+            tell(ready);
+            ControlFlow::Continue(())
         };
+        self.changes(client, false, tell).await;
+    }
+
+    /// Probes until it has failed as often in a row as it may not.
+    pub(crate) async fn failed(self, client: reqwest::Client) {
+        self.changes(client, true, |_| ControlFlow::Break(())).await;
+    }
+
+    /// Tells every change of a verdict that begins as `ready`, until that is enough.
+    async fn changes(
+        self,
+        client: reqwest::Client,
+        ready: bool,
+        mut tell: impl FnMut(bool) -> ControlFlow<()>,
+    ) {
+        tokio::time::sleep(self.initial_delay).await;
+        let mut verdict = Verdict { ready, streak: 0 };
         let mut ticks = tokio::time::interval(self.period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -99,8 +125,10 @@ impl Probe {
             let passed = tokio::time::timeout(self.timeout, self.action.probe(&client))
                 .await
                 .unwrap_or(false);
-            if verdict.observe(passed, self.successes, self.failures) {
-                tell(verdict.ready);
+            if verdict.observe(passed, self.successes, self.failures)
+                && tell(verdict.ready).is_break()
+            {
+                return;
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod cascade;
 mod crash;
+mod liveness;
 mod replicas;
 mod soak;
 
