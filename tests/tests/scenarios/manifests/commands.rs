@@ -118,6 +118,7 @@ async fn install(line: Line) {
         if command.starts_with("kubectl delete remediationpolicies") {
             script.extend(to_run("docs/operations.md"));
             let secret = commands("docs/alerts-in.md").into_iter();
+            let secret = secret.filter(|command| command.starts_with("kubectl"));
             script.extend(secret.map(applied));
         }
         if !command.ends_with(other) {
