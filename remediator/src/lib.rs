@@ -26,3 +26,4 @@ pub mod lease;
 pub mod metrics;
 pub mod notify;
 pub mod run;
+mod serve;

@@ -10,7 +10,6 @@ mod credential;
 mod health;
 mod payload;
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,15 +17,13 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::controller::{Desk, Tally};
 use crate::metrics::Metrics;
+use crate::serve::{self, Terms};
 
 pub(crate) use credential::{Credentials, NoCredential};
 
@@ -36,19 +33,10 @@ const CONNECTIONS: usize = 128;
 /// Deliveries taken at once; others are told to come again.
 const DELIVERIES: usize = 16;
 
-/// The longest that a request's head and its body may take to arrive, that taking its alerts may take, and that all of
-/// that may. What is sent again because taking it took too long has to come while it is still the same
-/// ([`SAME`](crate::core::alerts::SAME)).
-const HEAD: Duration = Duration::from_secs(5);
+/// The longest that a request's body may take to arrive, and that taking its alerts may take. What is sent again because
+/// taking it took too long has to come while it is still the same ([`SAME`](crate::core::alerts::SAME)).
 const BODY: Duration = Duration::from_secs(10);
 const TAKE: Duration = Duration::from_secs(20);
-const CONNECTION: Duration = Duration::from_secs(60);
-
-/// The largest head of a request, in bytes.
-const BUFFER: usize = 16 * 1024;
-
-/// The pause after the system refused a connection, such as for want of file descriptors.
-const REFUSED: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -85,60 +73,41 @@ impl Hooks {
             credentials: self.credentials,
             deliveries: Semaphore::new(DELIVERIES),
         });
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let Ok(place) = places.clone().acquire_owned().await else {
-                return;
-            };
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::debug!(%error, "no connection");
-                    tokio::time::sleep(REFUSED).await;
-                    continue;
-                }
-            };
+        let terms = Terms {
+            connections: CONNECTIONS,
+            // Who is silent does not keep its place.
+            keep_alive: false,
+        };
+        let answered = move |request| {
             let answers = answers.clone();
-            tokio::spawn(async move {
-                let service = service_fn(|request| answers.answered(request));
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD)
-                    .max_buf_size(BUFFER)
-                    // Who is silent does not keep its place.
-                    .keep_alive(false)
-                    .serve_connection(TokioIo::new(stream), service);
-                if let Ok(Err(error)) = tokio::time::timeout(CONNECTION, connection).await {
-                    tracing::debug!(%error, "connection ended");
-                }
-                drop(place);
-            });
-        }
+            async move { answers.answered(request).await }
+        };
+        serve::serve(self.listener, terms, answered).await;
     }
 }
 
 impl Answers {
-    async fn answered(&self, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    async fn answered(&self, request: Request<Incoming>) -> Response<String> {
         let path = request.uri().path();
         if path == "/hooks/alerts" {
             let response = self.alerts(request).await;
             self.metrics.webhook_answered(response.status().as_u16());
-            return Ok(response);
+            return response;
         }
         let Some(workload) = health::workload(path) else {
-            return Ok(text(StatusCode::NOT_FOUND, PATHS.to_owned()));
+            return text(StatusCode::NOT_FOUND, PATHS.to_owned());
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(not_allowed("GET, HEAD"));
+            return not_allowed("GET, HEAD");
         }
-        Ok(match workload {
+        match workload {
             Ok((namespace, kind, name)) => {
                 let told = self.desk.health(namespace, kind, name);
                 self.metrics.health_told(&told);
                 health::response(&told)
             }
             Err(why) => text(StatusCode::NOT_FOUND, why),
-        })
+        }
     }
 
     async fn alerts(&self, request: Request<Incoming>) -> Response<String> {

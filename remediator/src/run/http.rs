@@ -3,35 +3,18 @@
 //! They are served by the thread that watches and acts: if that is stuck, nothing answers, which is what a liveness
 //! probe looks for.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+use std::future::ready;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use super::health::Health;
 use crate::metrics::{Format, Metrics};
+use crate::serve::{self, Terms};
 
 /// Connections served at once; others wait.
 const CONNECTIONS: usize = 32;
-
-/// The longest that a request's head may take to arrive.
-const HEAD: Duration = Duration::from_secs(5);
-
-/// The longest that a connection lasts, so that a reader that stalls does not keep its place.
-const CONNECTION: Duration = Duration::from_secs(60);
-
-/// The largest head of a request, in bytes. Bodies are never read.
-const BUFFER: usize = 16 * 1024;
-
-/// The pause after the system refused a connection, such as for want of file descriptors.
-const REFUSED: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -45,50 +28,18 @@ Kuberhealer's remediator
 
 /// Serves until it is dropped.
 pub(super) async fn serve(listener: TcpListener, metrics: Metrics, health: Health) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else {
-            return;
-        };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "no connection");
-                tokio::time::sleep(REFUSED).await;
-                continue;
-            }
-        };
-        let (metrics, health) = (metrics.clone(), health.clone());
-        tokio::spawn(async move {
-            let answers = service_fn(|request| answered(&metrics, &health, request));
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                .max_buf_size(BUFFER)
-                .serve_connection(TokioIo::new(stream), answers);
-            if let Ok(Err(error)) = tokio::time::timeout(CONNECTION, connection).await {
-                tracing::debug!(%error, "connection ended");
-            }
-            drop(place);
-        });
-    }
-}
-
-fn answered<B>(
-    metrics: &Metrics,
-    health: &Health,
-    request: Request<B>,
-) -> impl Future<Output = Result<Response<String>, Infallible>> + use<B> {
-    let accept = request.headers().get(header::ACCEPT);
-    let accept = accept.and_then(|accept| accept.to_str().ok());
-    let response = answer(
-        metrics,
-        health,
-        request.method(),
-        request.uri().path(),
-        accept,
-    );
-    std::future::ready(Ok(response))
+    let terms = Terms {
+        connections: CONNECTIONS,
+        keep_alive: true,
+    };
+    // Bodies are never read.
+    let answered = move |request: Request<Incoming>| {
+        let accept = request.headers().get(header::ACCEPT);
+        let accept = accept.and_then(|accept| accept.to_str().ok());
+        let (method, path) = (request.method(), request.uri().path());
+        ready(answer(&metrics, &health, method, path, accept))
+    };
+    serve::serve(listener, terms, answered).await;
 }
 
 fn answer(
@@ -146,8 +97,9 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::{BUFFER, Health, answer, serve};
+    use super::{Health, answer, serve};
     use crate::metrics::{Format, Metrics};
+    use crate::serve::BUFFER;
 
     async fn ask(address: SocketAddr, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
