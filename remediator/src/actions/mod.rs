@@ -49,7 +49,7 @@ impl Cluster {
 }
 
 impl Workloads for Cluster {
-    /// Reads the target and what `need` says beside it: its autoscaler for [`FactsNeed::Target`], its pods for
+    /// Reads the target and what `need` says beside it: its autoscaler for [`FactsNeed::Autoscaler`], its pods for
     /// [`FactsNeed::Pods`], its revisions for [`FactsNeed::Revision`], or all of them. Nothing else is asked for, so nothing else has to
     /// be permitted.
     ///

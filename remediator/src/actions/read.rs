@@ -41,17 +41,17 @@ async fn facts(
     let found = limited(api.get_opt(name));
     // What does not depend on the workload is read beside it: who waits for this acts on it.
     let (found, autoscaler) = match need {
-        FactsNeed::Target | FactsNeed::All => {
+        FactsNeed::Autoscaler | FactsNeed::All => {
             tokio::join!(found, autoscaler::of(client, namespace, kind, name))
         }
-        FactsNeed::Pods | FactsNeed::Revision => (found.await, Ok(None)),
+        FactsNeed::Target | FactsNeed::Pods | FactsNeed::Revision => (found.await, Ok(None)),
     };
     let Some(found) = found? else {
         return Ok(None);
     };
     let selector = selector(&found)?;
     let mut facts = shown(kind, &found)?;
-    if matches!(need, FactsNeed::Target | FactsNeed::All) {
+    if matches!(need, FactsNeed::Autoscaler | FactsNeed::All) {
         facts.autoscaler = autoscaler?;
     }
     if matches!(need, FactsNeed::Pods | FactsNeed::All) {

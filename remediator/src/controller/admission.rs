@@ -1,43 +1,57 @@
-//! From a decision to the record of it, which is the lock. Taken alone, so that two policies never take the last place
-//! at once.
+//! From a decision to the record of it, which is the lock, and to the action. Taken alone, so that two policies never take
+//! the last place at once.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kube::api::{Api, PostParams};
 
 use super::objects::{Policy, belonging};
 use super::policies::{Look, hold};
+use super::records::Seen;
 use super::requests::denied;
 use super::status::{Asked, Found};
 use super::{Failed, Leader, Workloads};
 use crate::clock;
-use crate::core::execution::Live;
-use crate::core::{Decision, PolicySpec, Reason};
+use crate::core::execution::{Live, unwritten};
+use crate::core::{Begun, Decision, Facts, Intent, PolicySpec, Reason, Record};
 use crate::crd::{Remediation, remediation, state_view};
 
+/// How long what was read is good enough to act on; later all is read again.
+const FRESH: Duration = Duration::from_secs(1);
+
 impl<W: Workloads> Leader<W> {
-    /// Creates the record, if the decision still is what it was when the others are counted again. Policy and target were
-    /// read at `read`.
+    /// Creates the record, if the decision still is what it was when the others are counted again, and acts if nothing is
+    /// in the way. Policy and target were read at `read`.
     pub(super) async fn admit(
         &self,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         spec: &PolicySpec,
         look: &Look<'_>,
         read: Instant,
     ) -> Result<(Found, Asked), Failed> {
-        let _alone = self.admission.lock().await;
+        let mut begun = self.admission.lock().await;
         let look = Look {
             now: clock::now(),
             ..*look
         };
         let mut found = self.find(&policy.object, spec, &look);
         let known = state_view(&policy.object).incident.map(|known| known.id);
-        let intent = match &found.decision {
-            Decision::Act(intent) if known.as_ref() == Some(&intent.incident.id) => intent,
+        let mut intent = match &found.decision {
+            Decision::Act(intent) if known.as_ref() == Some(&intent.incident.id) => intent.clone(),
             _ => return Ok((found, Asked::Granted)),
         };
+        let fresh = || clock::instant().saturating_duration_since(read) < FRESH;
+        if fresh() && self.at_once(&intent) {
+            // Whether the request is answered or not.
+            *begun = begun.saturating_add(1);
+            intent.begun = Some(Begun {
+                term: self.term.0,
+                number: *begun,
+            });
+        }
         let records: Api<Remediation> = Api::namespaced(self.client.clone(), &spec.key.namespace);
-        let object = remediation(intent, &policy.object);
+        let object = remediation(&intent, &policy.object);
         let name = object.metadata.name.clone().unwrap_or_default();
         let created = self
             .write(records.create(&PostParams::default(), &object))
@@ -58,18 +72,47 @@ impl<W: Workloads> Leader<W> {
         };
         match belonging(&created) {
             Ok(record) => {
-                if let (true, Some(facts)) = (new, look.facts) {
-                    // Nobody has done anything for a record that has just been made. What was read of its target and its
-                    // policy serves the claim and the write, if both follow at once; else both are read again.
-                    let live = Live::Target(Box::new(facts.clone()));
-                    self.hand_over(&record, live, read);
-                }
-                self.put_record(record);
+                self.with_objects(|objects| objects.put_record(record.clone()));
+                let begun = match look.facts.filter(|_| new && fresh()) {
+                    Some(facts) => self.begin(&record, facts).await,
+                    None => Ok(()),
+                };
+                // Whatever is next for it.
+                self.look_at_record(record.name);
+                begun?;
             }
             Err(why) => {
                 found.decision = hold(Reason::Conflict, Reason::Conflict.message(why));
             }
         }
         Ok((found, Asked::Granted))
+    }
+
+    /// Whether the remediation can be begun with the creation of its record.
+    fn at_once(&self, intent: &Intent) -> bool {
+        let (record, limit) = (
+            Record::planned(intent.clone()),
+            self.shared.limits.in_flight,
+        );
+        self.with_objects(|objects| objects.records.at_once(&record, self.term.0, limit))
+    }
+
+    /// Acts for a record that has been begun with its creation just now.
+    async fn begin(&self, record: &Record, facts: &Facts) -> Result<(), Failed> {
+        let intent = &record.intent;
+        // An edit that a watch has told of meanwhile counts.
+        let policy = self.with_objects(|objects| objects.policies.get(&intent.policy).cloned());
+        let policy =
+            policy.filter(|policy| policy.object.metadata.uid.as_ref() == Some(&intent.policy_uid));
+        if !unwritten(record) || policy.is_none() {
+            return Ok(());
+        }
+        let seen = Seen {
+            live: Live::Target(Box::new(facts.clone())),
+            policy,
+            deleted: false,
+            created: true,
+        };
+        self.step(record, &seen).await.map(drop)
     }
 }

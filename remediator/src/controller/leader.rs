@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams};
 use tokio::task::JoinSet;
 
 use super::cascade;
-use super::objects::{Concerns, Objects};
+use super::objects::{Concerns, Objects, STALE};
 use super::pace::Bucket;
 use super::queue::Queue;
 use super::records::parsed;
@@ -19,7 +19,6 @@ use super::watch::PAGE;
 use super::world::{self, Surroundings, View};
 use super::{Failed, Key, REQUEST, Workloads, lock};
 use crate::clock;
-use crate::core::execution::Live;
 use crate::core::{ObjectKey, Reason, Record, Time};
 use crate::fence::{Fence, Term};
 
@@ -29,21 +28,9 @@ const WORKERS: usize = 8;
 /// The longest pause after failures, in seconds.
 const PAUSE: u64 = 60;
 
-/// How long what was read of a target is good enough for the first write.
-const FRESH: Duration = Duration::from_secs(1);
-
 /// Finished records that are deleted at once, and one each so often from then on.
 const PRUNED: u32 = 20;
 const PRUNE: Duration = Duration::from_secs(1);
-
-/// What was read of a target just before its record was made.
-struct HandedOver {
-    live: Live,
-    /// Before it was read.
-    at: Instant,
-    /// The record's, as it was made.
-    resource_version: String,
-}
 
 /// One time of leadership.
 pub(super) struct Leader<W> {
@@ -52,12 +39,12 @@ pub(super) struct Leader<W> {
     pub(super) shared: Arc<Shared>,
     pub(super) fence: Fence,
     pub(super) term: Term,
-    pub(super) admission: tokio::sync::Mutex<()>,
+    /// Who creates a record, or begins one. In it how many were begun with their creation.
+    pub(super) admission: tokio::sync::Mutex<u32>,
     pub(super) pruning: Mutex<Bucket>,
     pub(super) alerts: Mutex<HashMap<Reason, Time>>,
     pub(super) cascade: Mutex<cascade::Known>,
     failures: Mutex<HashMap<Key, u32>>,
-    handed_over: Mutex<HashMap<ObjectKey, HandedOver>>,
 }
 
 impl<W: Workloads> Leader<W> {
@@ -79,7 +66,6 @@ impl<W: Workloads> Leader<W> {
             alerts: Mutex::default(),
             cascade: Mutex::default(),
             failures: Mutex::default(),
-            handed_over: Mutex::default(),
         }
     }
 
@@ -104,6 +90,7 @@ impl<W: Workloads> Leader<W> {
             workers.spawn(self.clone().work(queue.clone()));
         }
         workers.spawn(notifying);
+        workers.spawn(self.clone().count());
         while workers.join_next().await.is_some() {}
     }
 
@@ -136,6 +123,13 @@ impl<W: Workloads> Leader<W> {
                 Some(next) if !next.is_empty() => parameters.continue_token = Some(next),
                 _ => return Ok(()),
             }
+        }
+    }
+
+    async fn count(self: Arc<Leader<W>>) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(STALE.into())).await;
+            self.with_objects(|objects| objects.count_stale(clock::now()));
         }
     }
 
@@ -190,54 +184,16 @@ impl<W: Workloads> Leader<W> {
     /// Takes a record as it was read or written, and has it and its policy looked at.
     pub(super) fn put_record(&self, record: Record) {
         let key = record.name.clone();
-        let due = self.with_objects(|objects| {
-            objects.put_record(record);
-            keys(objects, Concerns::Record(key))
-        });
+        self.with_objects(|objects| objects.put_record(record));
+        self.look_at_record(key);
+    }
+
+    /// Has a record and its policy looked at.
+    pub(super) fn look_at_record(&self, key: ObjectKey) {
+        let due = self.with_objects(|objects| keys(objects, Concerns::Record(key)));
         let (queue, now) = (self.shared.queue(), clock::instant());
         for key in due {
             queue.add(key, now);
-        }
-    }
-
-    /// Leaves what was read of a new record's target to who makes its first write.
-    pub(super) fn hand_over(&self, record: &Record, live: Live, at: Instant) {
-        let handed_over = HandedOver {
-            live,
-            at,
-            resource_version: record.resource_version.clone(),
-        };
-        let mut all = lock(&self.handed_over);
-        let now = clock::instant();
-        all.retain(|_, known| now.saturating_duration_since(known.at) < FRESH);
-        all.insert(record.name.clone(), handed_over);
-    }
-
-    /// What was left for this record. A record that has been written since may have changed its target, and so may
-    /// anybody after a while.
-    pub(super) fn handed_over(&self, record: &Record) -> Option<Live> {
-        let mut all = lock(&self.handed_over);
-        let found = all.get(&record.name)?;
-        let fresh = clock::instant().saturating_duration_since(found.at) < FRESH;
-        if fresh && found.resource_version == record.resource_version {
-            return Some(found.live.clone());
-        }
-        all.remove(&record.name);
-        None
-    }
-
-    /// The target is about to be written: what was read of it is not what it is any more.
-    pub(super) fn forget_handed_over(&self, record: &ObjectKey) {
-        lock(&self.handed_over).remove(record);
-    }
-
-    /// The record was written and its target was not: what was left for it is as good as before.
-    pub(super) fn still_handed_over(&self, before: &Record, written: &Record) {
-        let mut all = lock(&self.handed_over);
-        let found = all.get_mut(&written.name);
-        let known = found.filter(|found| found.resource_version == before.resource_version);
-        if let Some(known) = known {
-            known.resource_version.clone_from(&written.resource_version);
         }
     }
 

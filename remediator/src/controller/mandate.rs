@@ -1,15 +1,7 @@
 //! What a policy answers for of a record: nobody who may only write Remediations has anything done that no policy asks
 //! for. Pure.
 
-use crate::core::{
-    Action, Intent, Phase, PolicySpec, PolicyState, Reason, Record, Scaling, Touched,
-};
-
-/// Whether nothing is known to have been done for the record.
-pub(super) fn waits(record: &Record) -> bool {
-    record.status.touched == Touched::No
-        && matches!(record.status.phase, Phase::Pending | Phase::Blocked)
-}
+use crate::core::{Action, Intent, Phase, PolicySpec, PolicyState, Reason, Record, Scaling};
 
 /// Whether nothing is known to have taken effect for the record: a lost answer is no reason to stop asking.
 pub(super) fn pending(record: &Record) -> bool {
@@ -84,7 +76,7 @@ fn within(action: &Action, intent: &Intent) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{backed, pending, waits};
+    use super::{backed, pending};
     use crate::core::guard_tests::Case;
     use crate::core::{Mode, Phase, PolicySpec, Reason, Touched};
 
@@ -108,7 +100,6 @@ mod tests {
             (record.status.phase, record.status.completed) = (phase, None);
             assert_eq!(backed(&case.spec, &case.state, &record), Ok(()));
             assert_eq!(pending(&record), phase != Phase::Applied);
-            assert_eq!(waits(&record), pending(&record) && touched == Touched::No);
             for edit in edits {
                 let mut edited = case.spec.clone();
                 edit(&mut edited);

@@ -207,8 +207,9 @@ impl<W: Workloads> Leader<W> {
         self.limited(read).await
     }
 
-    /// Reads the target, and meanwhile writes down what was seen: an incident has to be known before anything is recorded
-    /// for it. What is read here is read anew, so that what follows from it rests on nothing that the cache says.
+    /// Reads the target, and meanwhile writes down what was seen if that is an incident which is not written down yet: it
+    /// has to be before anything is recorded for it. What is read here is read anew, so that what follows from it rests
+    /// on nothing that the cache says.
     async fn with_facts(
         &self,
         policy: &Arc<Policy>,
@@ -217,11 +218,11 @@ impl<W: Workloads> Leader<W> {
         found: Found,
         need: FactsNeed,
     ) -> Result<Option<Duration>, Failed> {
-        let seen = status(policy, spec, &found, &Asked::Nothing, clock::now());
         let known = async {
-            if policy.object.status.as_ref() == Some(&seen) {
+            if is_open(policy, &found.state) {
                 self.get_policy(&spec.key).await
             } else {
+                let seen = status(policy, spec, &found, &Asked::Nothing, clock::now());
                 self.put_policy(policy, seen).await.map(Some)
             }
         };
@@ -313,6 +314,17 @@ impl<W: Workloads> Leader<W> {
         let seconds = u64::try_from(at.since(now)).unwrap_or(0).max(1);
         Ok(Some(Duration::from_secs(seconds)))
     }
+}
+
+/// Whether the policy's status says already that this incident is open.
+fn is_open(policy: &Policy, state: &PolicyState) -> bool {
+    let id = |state: &PolicyState| {
+        let open = state.incident.as_ref();
+        open.filter(|incident| incident.recovered.is_none())
+            .map(|incident| incident.id.clone())
+    };
+    let known = id(&state_view(&policy.object));
+    known.is_some() && known == id(state)
 }
 
 /// How long to wait before the target is read again: a quarter of the time that it has held the policy back.

@@ -1,5 +1,6 @@
 //! Drives a record to its end. What comes next is asked of the core each time; nothing is remembered here.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::kinds::Kind;
-use super::mandate::{backed, pending, sets_back, waits};
+use super::mandate::{backed, pending, sets_back};
 use super::objects::{Policy, belonging};
 use super::world::View;
 use super::{Failed, Leader, Workloads};
 use crate::clock;
-use crate::core::execution::{Live, Next, Refusal, Standing, answered, begun, idle, need, next};
+use crate::core::execution::{
+    Live, Next, Refusal, Standing, answered, begun, idle, need, next, unwritten,
+};
 use crate::core::{
     CheckStatus, Intent, ObjectKey, Reason, Record, RecordStatus, Time, still_wanted, target_allows,
 };
@@ -23,12 +26,14 @@ use crate::crd::{REVERT_FINALIZER, Remediation, RemediationPolicy, record_status
 const STEPS: usize = 8;
 
 /// What was read for a record.
-struct Seen {
-    live: Live,
+pub(super) struct Seen {
+    pub(super) live: Live,
     /// Its policy, if that exists.
-    policy: Option<Arc<Policy>>,
+    pub(super) policy: Option<Arc<Policy>>,
     /// Whether the API server says that the policy does not exist.
-    deleted: bool,
+    pub(super) deleted: bool,
+    /// Whether this leader has created the record just now.
+    pub(super) created: bool,
 }
 
 fn unread(why: &str) -> Live {
@@ -56,7 +61,8 @@ impl<W: Workloads> Leader<W> {
             }
             let seen = self.look(&record).await?;
             // Alone, so that two records never take the last place at once; nothing is read meanwhile.
-            let _alone = match begun(&record) || record.finished() || idle(&record) {
+            let known = begun(&record) && !unwritten(&record);
+            let _alone = match known || record.finished() || idle(&record) {
                 true => None,
                 false => Some(self.admission.lock().await),
             };
@@ -67,55 +73,62 @@ impl<W: Workloads> Leader<W> {
             if changed {
                 continue;
             }
-            let (next, settles) = self.ask(&record, &seen);
-            match next {
-                Next::Status(status) => self.put_status(&record, status).await?,
-                Next::Act(write) => {
-                    self.forget_handed_over(key);
-                    let namespace = &record.name.namespace;
-                    let target = &record.intent.target;
-                    let answer = self
-                        .workloads
-                        .write(&self.fence, namespace, target, &write)
-                        .await;
-                    let status = answered(clock::now(), &record, &write, answer);
-                    if status == record.status {
-                        // Read again, but not at once: a precondition failed or the answer was lost.
-                        return Ok(Some(Duration::from_secs(1)));
-                    }
-                    self.put_status(&record, status).await?;
-                }
-                Next::DropFinalizer => {
-                    self.drop_finalizer(&record).await?;
-                    return Ok(None);
-                }
-                Next::Wait { until, .. } => {
-                    // A result that settles is a run, though nothing is written then.
-                    let until = settles.map_or(until, |settles| until.min(settles));
-                    let seconds = u64::try_from(until.since(clock::now())).unwrap_or(0);
-                    return Ok(Some(Duration::from_secs(seconds.max(1))));
-                }
-                Next::Finished => return Ok(None),
+            if let ControlFlow::Break(after) = self.step(&record, &seen).await? {
+                return Ok(after);
             }
         }
         Ok(Some(Duration::from_secs(1)))
     }
 
+    /// Does what comes next for a record. Breaks off with after how long to look again, if not at once.
+    pub(super) async fn step(
+        &self,
+        record: &Record,
+        seen: &Seen,
+    ) -> Result<ControlFlow<Option<Duration>>, Failed> {
+        let (next, settles) = self.ask(record, seen);
+        Ok(match next {
+            Next::Status(status) => {
+                self.put_status(record, status).await?;
+                ControlFlow::Continue(())
+            }
+            Next::Act(write) => {
+                let namespace = &record.name.namespace;
+                let target = &record.intent.target;
+                let answer = self
+                    .workloads
+                    .write(&self.fence, namespace, target, &write)
+                    .await;
+                let status = answered(clock::now(), record, &write, answer);
+                self.put_status(record, status).await?;
+                ControlFlow::Continue(())
+            }
+            Next::DropFinalizer => {
+                self.drop_finalizer(record).await?;
+                ControlFlow::Break(None)
+            }
+            Next::Wait { until, .. } => {
+                // A result that settles is a run, though nothing is written then.
+                let until = settles.map_or(until, |settles| until.min(settles));
+                let seconds = u64::try_from(until.since(clock::now())).unwrap_or(0);
+                ControlFlow::Break(Some(Duration::from_secs(seconds.max(1))))
+            }
+            Next::Finished => ControlFlow::Break(None),
+        })
+    }
+
     /// Reads what the record needs.
     async fn look(&self, record: &Record) -> Result<Seen, Failed> {
         let intent = &record.intent;
-        let known = self.handed_over(record);
-        // What is handed over was read just after its policy. Anything else is done only if the policy says so now.
-        let anew = known.is_none() && self.may_begin(record);
         let live = async {
-            match known {
-                Some(live) => Ok(live),
-                None if idle(record) => Ok(unread("nothing is done for it")),
-                None => self.live(record).await,
+            match idle(record) {
+                true => Ok(unread("nothing is done for it")),
+                false => self.live(record).await,
             }
         };
         let policy = async {
-            match anew {
+            // It is done only if the policy says so now.
+            match self.may_begin(record) {
                 true => self
                     .get_policy(&intent.policy)
                     .await
@@ -143,6 +156,7 @@ impl<W: Workloads> Leader<W> {
             live,
             policy,
             deleted,
+            created: false,
         })
     }
 
@@ -175,15 +189,17 @@ impl<W: Workloads> Leader<W> {
             live,
             policy,
             deleted,
+            created,
         } = seen;
         let now = clock::now();
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
-        let (rank, last_hour) = self.with_objects(|objects| {
+        let (rank, last_hour, precedes) = self.with_objects(|objects| {
             let records = &mut objects.records;
             let begun = records.count_begun(now);
             let doubtful = records.count_doubtful(record, self.term.0);
             let rank = records.rank(record, self.term.0);
-            (rank, begun.saturating_add(doubtful))
+            let precedes = records.precedes(record);
+            (rank, begun.saturating_add(doubtful), precedes)
         });
         let limits = self.shared.limits;
         let mut settles = None;
@@ -219,6 +235,8 @@ impl<W: Workloads> Leader<W> {
             rank,
             last_hour,
             term: self.term.0,
+            created: *created,
+            precedes,
             limits,
             wanted,
             runs: &runs,
@@ -269,9 +287,6 @@ impl<W: Workloads> Leader<W> {
         match written {
             Ok(written) => {
                 let written = parsed(&written)?;
-                if waits(&written) {
-                    self.still_handed_over(record, &written);
-                }
                 self.tell_record(&record.status, &written);
                 self.notify_record(&record.status, &written);
                 self.put_record(written);

@@ -306,7 +306,8 @@ fn next_step<'a>(
 fn need(spec: &PolicySpec, step: &Step) -> FactsNeed {
     let of = |step: &Step| match step.action {
         Action::RestartPods { .. } => FactsNeed::Pods,
-        Action::RolloutRestart | Action::Scale(_) => FactsNeed::Target,
+        Action::RolloutRestart => FactsNeed::Target,
+        Action::Scale(_) => FactsNeed::Autoscaler,
         Action::Rollback => FactsNeed::Revision,
     };
     let need = of(step);
@@ -372,5 +373,6 @@ fn intent(
             Action::RestartPods { .. } | Action::RolloutRestart | Action::Rollback => None,
         },
         choice: next.choice.clone(),
+        begun: None,
     }
 }

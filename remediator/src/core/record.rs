@@ -46,6 +46,32 @@ pub struct Intent {
     pub revert_after: Option<u32>,
     /// Why this step, if the policy learns from earlier outcomes.
     pub choice: Option<Choice>,
+    /// By whom it was begun with its creation; none if it is begun by a later claim.
+    pub begun: Option<Begun>,
+}
+
+impl Intent {
+    /// What became of it as long as nothing is written of that. What is begun with its creation has its claim from there.
+    pub fn unwritten(&self) -> RecordStatus {
+        match self.begun {
+            Some(begun) if self.mode == Mode::Enforce => RecordStatus {
+                claim: Some(self.claim.clone()),
+                term: begun.term,
+                ..RecordStatus::default()
+            },
+            _ => RecordStatus::default(),
+        }
+    }
+}
+
+/// The leader that begins a remediation with the creation of its record. Later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Begun {
+    /// Its term.
+    pub term: i64,
+    /// Which of those that it begins like this, counted from 1.
+    pub number: u32,
 }
 
 /// What a record keeps of its incident.
@@ -239,6 +265,23 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record of an intent as it is created, without what the API server adds.
+    pub fn planned(intent: Intent) -> Record {
+        let name = record_name(&intent.policy.name, &intent.incident.id, intent.attempt);
+        Record {
+            name: ObjectKey {
+                namespace: intent.policy.namespace.clone(),
+                name: name.into(),
+            },
+            uid: String::new(),
+            resource_version: String::new(),
+            deleting: false,
+            approved: false,
+            status: intent.unwritten(),
+            intent,
+        }
+    }
+
     /// Whether nothing is to be done for it any more, other than setting back replicas.
     pub fn finished(&self) -> bool {
         self.status.completed.is_some()

@@ -488,8 +488,10 @@ pub struct Revision {
 /// What of a target a decision looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FactsNeed {
-    /// The target and its autoscaler.
+    /// The target alone.
     Target,
+    /// And its autoscaler.
+    Autoscaler,
     /// And its pods.
     Pods,
     /// And its previous revision.

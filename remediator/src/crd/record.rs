@@ -8,7 +8,7 @@ use super::common::{
 };
 use super::policy::RemediationPolicy;
 use super::remediation::{
-    Candidate, Choice, Claim, FreshRuns, IncidentReference, PodReference, Remediation,
+    Begun, Candidate, Choice, Claim, FreshRuns, IncidentReference, PodReference, Remediation,
     RemediationSpec, RemediationStatus, ReplicaChange, Revert, RevisionReference, TargetReference,
     Verify,
 };
@@ -93,6 +93,7 @@ fn spec(intent: &Intent) -> RemediationSpec {
         verify,
         revert_after,
         choice,
+        begun,
     } = intent.clone();
     RemediationSpec {
         policy: policy.name.to_string(),
@@ -136,6 +137,10 @@ fn spec(intent: &Intent) -> RemediationSpec {
         },
         revert_after_seconds: revert_after.map(i64::from),
         choice: choice.map(written_choice),
+        begun: begun.map(|begun| Begun {
+            term: begun.term,
+            number: begun.number.into(),
+        }),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kube::{Resource, ResourceExt};
 
-use super::remediation::{Choice, Claim, Remediation, RemediationStatus};
+use super::remediation::{Begun, Choice, Claim, Remediation, RemediationStatus};
 use super::view::{Invalid, action, invalid, name, text, within};
 use crate::core::learning::{STEP_LENGTH, STEPS};
 use crate::core::pattern::PATTERN_LENGTH;
@@ -104,10 +104,11 @@ pub fn record_view(object: &Remediation) -> Result<Record, Invalid> {
         verify,
         revert_after,
         choice: spec.choice.as_ref().map(read_choice).transpose()?,
+        begun: spec.begun.map(read_begun).transpose()?,
     };
     let status = match &object.status {
         Some(status) => read_status(status)?,
-        None => RecordStatus::default(),
+        None => intent.unwritten(),
     };
     Ok(Record {
         name: ObjectKey {
@@ -120,6 +121,13 @@ pub fn record_view(object: &Remediation) -> Result<Record, Invalid> {
         approved: spec.approved,
         intent,
         status,
+    })
+}
+
+fn read_begun(begun: Begun) -> Result<core::Begun, Invalid> {
+    Ok(core::Begun {
+        term: begun.term,
+        number: within("spec.begun.number", begun.number, 1, LARGEST)?,
     })
 }
 

@@ -103,6 +103,22 @@ pub struct RemediationSpec {
     /// With strategy Adaptive: why this step was taken, and the numbers behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
+    /// By whom it was begun as it was created. The write to the workload follows at once, before there is a status. Without
+    /// it, it is begun once there is a claim in its status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Begun>,
+}
+
+/// Who begins a remediation with its creation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Begun {
+    /// The leader's term.
+    #[schemars(range(min = 0))]
+    pub term: i64,
+    /// Which of those that it begins like this, counted from 1.
+    #[schemars(range(min = 1))]
+    pub number: i64,
 }
 
 /// Fields of the intent that are always there.
@@ -125,12 +141,13 @@ const FIXED: [&str; 15] = [
 ];
 
 /// Fields of the intent that may be missing.
-const OPTIONAL: [&str; 5] = [
+const OPTIONAL: [&str; 6] = [
     "replicas",
     "autoscaler",
     "revision",
     "revertAfterSeconds",
     "choice",
+    "begun",
 ];
 
 /// The rule that nothing of the intent changes.
@@ -349,7 +366,7 @@ pub struct RemediationStatus {
     #[schemars(schema_with = "time")]
     pub retry_time: Option<Time>,
     /// What the workload is like that is about to be changed, or was like when it was; only its status or metadata may
-    /// differ from spec.claim. Without it nothing has been begun.
+    /// differ from spec.claim. Without it nothing has been begun, once there is a status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
     /// The way back of a scale with revertAfterSeconds.

@@ -292,6 +292,7 @@ fn remediation() -> Value {
             "choice": {"failure": "0123456789", "steps": [
                 {"step": "rollback", "tries": 3, "successes": 2, "score": 240, "standing": "Chosen"},
             ]},
+            "begun": {"term": 2, "number": 1},
         },
     })
 }

@@ -75,6 +75,7 @@ fn ended(incident: &Incident, attempt: u32, now: Time, end: End) -> Record {
             },
             revert_after: None,
             choice: None,
+            begun: None,
         },
         status: RecordStatus {
             phase: end.phase,

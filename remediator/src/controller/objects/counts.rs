@@ -7,7 +7,7 @@ use super::Objects;
 use crate::core::{CheckKey, CheckKind, CheckStatus, ObjectKey, Time};
 
 /// Checks become stale one by one and all at once only when Kuberhealthy is down: counted again after so many seconds.
-const STALE: i64 = 5;
+pub(in crate::controller) const STALE: u32 = 5;
 
 /// Checks that policies are triggered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +43,10 @@ impl Objects {
     /// Counts the checks. Failing ones are counted anew if `exactly`, else at most once a second.
     pub(in crate::controller) fn counts(&mut self, now: Time, exactly: bool) -> Counts {
         let (checks, stale) = match self.counted.all {
-            Some((at, checks, stale)) if (0..STALE).contains(&now.since(at)) => (checks, stale),
-            _ => {
-                let (checks, stale) = self.count_all(now);
-                self.counted.all = Some((now, checks, stale));
+            Some((at, checks, stale)) if (0..i64::from(3 * STALE)).contains(&now.since(at)) => {
                 (checks, stale)
             }
+            _ => self.count_stale(now),
         };
         let (failing, alerts) = match self.counted.failing {
             Some((at, failing, alerts)) if at == now && !exactly => (failing, alerts),
@@ -64,6 +62,14 @@ impl Objects {
             failing,
             stale,
         }
+    }
+
+    /// Counts all checks and the stale ones. That takes a while where there are thousands, so it is done now and then, and
+    /// by who decides only if it was not.
+    pub(in crate::controller) fn count_stale(&mut self, now: Time) -> (u32, u32) {
+        let (checks, stale) = self.count_all(now);
+        self.counted.all = Some((now, checks, stale));
+        (checks, stale)
     }
 
     fn count_all(&self, now: Time) -> (u32, u32) {

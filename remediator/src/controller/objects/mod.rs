@@ -25,7 +25,7 @@ use crate::crd::{alert_snapshot, state_view};
 use counts::Counted;
 
 pub(super) use checks::{Checks, Entry, check_key};
-pub(super) use counts::Counts;
+pub(super) use counts::{Counts, STALE};
 pub(super) use policies::{Policies, Policy};
 pub(super) use read::belonging;
 pub(super) use records::{Owner, Records};

@@ -1,10 +1,10 @@
 //! Records, by policy, by name and by time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::clock;
-use crate::core::execution::{begun, in_flight, may_be_begun, rank, used};
+use crate::core::execution::{at_once, begun, in_flight, may_be_begun, precedes, rank, used};
 use crate::core::{ObjectKey, Record, Time};
 
 /// An hour, for the limit of remediations in it.
@@ -33,7 +33,8 @@ pub(in crate::controller) struct Owner {
 pub(in crate::controller) struct Records {
     owners: HashMap<ObjectKey, Owner>,
     by_owner: HashMap<Owner, Arc<Vec<Record>>>,
-    unfinished: BTreeSet<ObjectKey>,
+    /// Again, as they are gone through for each decision.
+    unfinished: BTreeMap<ObjectKey, Record>,
     times: BTreeSet<(Time, ObjectKey)>,
     gone: Gone,
 }
@@ -89,12 +90,16 @@ impl Records {
         if let Some(replaced) = replaced.filter(|replaced| replaced.uid != record.uid) {
             self.gone.remember(&replaced);
         }
+        self.put(record);
+    }
+
+    fn put(&mut self, record: Record) {
         let owner = Owner {
             policy: record.intent.policy.clone(),
             uid: record.intent.policy_uid.clone(),
         };
         if !record.finished() {
-            self.unfinished.insert(record.name.clone());
+            self.unfinished.insert(record.name.clone(), record.clone());
         }
         if let Some(at) = used(never(), &record) {
             self.times.insert((at, record.name.clone()));
@@ -106,16 +111,13 @@ impl Records {
     /// Nobody knows whether a write of the record took effect: it is taken for another leader's until it is written
     /// again.
     pub(in crate::controller) fn doubt(&mut self, record: &Record) {
-        let owner = self.owners.get(&record.name);
-        let Some(records) = owner.and_then(|owner| self.by_owner.get_mut(owner)) else {
+        let known = self.get(&record.name);
+        if known.is_none_or(|known| known.resource_version != record.resource_version) {
             return;
-        };
-        let known = Arc::make_mut(records)
-            .iter_mut()
-            .find(|known| known.name == record.name);
-        if let Some(known) = known.filter(|known| known.resource_version == record.resource_version)
-        {
+        }
+        if let Some(mut known) = self.take(&record.name) {
             known.status.term = UNSURE;
+            self.put(known);
         }
     }
 
@@ -145,7 +147,7 @@ impl Records {
     }
 
     fn unfinished(&self) -> impl Iterator<Item = &Record> {
-        self.unfinished.iter().filter_map(|key| self.get(key))
+        self.unfinished.values()
     }
 
     fn in_flight(&self) -> impl Iterator<Item = &Record> {
@@ -183,6 +185,16 @@ impl Records {
         self.in_flight()
             .map(|record| &record.intent.policy)
             .collect()
+    }
+
+    /// Whether the record could be begun with its creation, as the leader of this term knows the others.
+    pub(in crate::controller) fn at_once(&self, record: &Record, term: i64, limit: u32) -> bool {
+        at_once(record, self.unfinished(), term, limit)
+    }
+
+    /// Whether something has to be written of another first.
+    pub(in crate::controller) fn precedes(&self, record: &Record) -> bool {
+        precedes(record, self.unfinished())
     }
 
     /// How many others go before this one, as the leader of this term knows them.

@@ -2,7 +2,7 @@
 
 use super::revert::reverted;
 use super::{
-    Answer, BEGIN_SECONDS, Refusal, TargetWrite, applied, over, settled, to, with_way_back,
+    Answer, BEGIN_SECONDS, Refusal, TargetWrite, applied, over, settled, to, with_way_back, written,
 };
 use crate::core::{Claim, Phase, Reason, Record, RecordStatus, Time, Touched};
 
@@ -18,10 +18,15 @@ const AGAIN_MOST: i64 = 60;
 
 /// The record's status after the answer to its write.
 pub fn answered(now: Time, record: &Record, write: &TargetWrite, answer: Answer) -> RecordStatus {
-    let (intent, status) = (&record.intent, &record.status);
+    let intent = &record.intent;
     if record.finished() {
         return reverted(now, record, &answer);
     }
+    written(intent, became(now, record, write, answer))
+}
+
+fn became(now: Time, record: &Record, write: &TargetWrite, answer: Answer) -> RecordStatus {
+    let (intent, status) = (&record.intent, &record.status);
     let eviction = matches!(write, TargetWrite::Evict { .. });
     let begun = status.phase == Phase::Applied;
     match answer {

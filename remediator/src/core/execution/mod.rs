@@ -9,8 +9,8 @@
 //!
 //! Every write to a target carries the resourceVersion in the record's claim or the UID of a pod: of two processes with
 //! the same record only one has an effect, however late its packet arrives. The claim is persisted before the first
-//! write, by the leader that makes it. So a record without a claim has touched nothing and never will; one with a claim
-//! may have, even after it is over, and says so.
+//! write, by the leader that makes it: with the record, if there is a place for it, or in its status. So a record without
+//! a claim has touched nothing and never will; one with a claim may have, even after it is over, and says so.
 
 mod answer;
 mod next;
@@ -30,7 +30,7 @@ use super::{
 pub use answer::answered;
 pub use next::next;
 pub use taken::{Taken, taken};
-pub use turn::{begun, idle, in_flight, may_be_begun, rank, used};
+pub use turn::{at_once, begun, idle, in_flight, may_be_begun, precedes, rank, unwritten, used};
 
 /// Seconds a target has to settle after a write; Kubernetes' default progress deadline of a Deployment.
 pub const SETTLE_SECONDS: u32 = 600;
@@ -81,6 +81,10 @@ pub struct Standing<'a> {
     pub last_hour: u32,
     /// The term of the leader that asks.
     pub term: i64,
+    /// Whether it has created the record just now, and has done nothing for it yet.
+    pub created: bool,
+    /// Whether something has to be written of another first: [`precedes`].
+    pub precedes: bool,
     /// The remediator's limits.
     pub limits: Limits,
     /// Whether the policy would still act, and why not.
@@ -184,8 +188,19 @@ pub fn need(intent: &Intent) -> FactsNeed {
         FactsNeed::Pods
     } else if intent.revision.is_some() {
         FactsNeed::Revision
+    } else if intent.replicas.is_some() {
+        FactsNeed::Autoscaler
     } else {
         FactsNeed::Target
+    }
+}
+
+/// The status as it is written. What has a claim is begun; if that came with the creation, since then.
+fn written(intent: &Intent, status: RecordStatus) -> RecordStatus {
+    let begun = status.claim.as_ref().map(|_| intent.time);
+    RecordStatus {
+        begun: status.begun.or(begun),
+        ..status
     }
 }
 

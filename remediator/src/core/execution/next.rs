@@ -2,11 +2,11 @@
 
 use super::pods::pods;
 use super::revert::revert;
-use super::turn::{begun, foreign};
+use super::turn::{begun, foreign, unwritten};
 use super::verify::verify;
 use super::{
     BEGIN_SECONDS, Live, Next, Standing, Taken, TargetWrite, applied, over, settled, taken, to,
-    with_way_back,
+    with_way_back, written,
 };
 use crate::core::{Claim, Facts, Intent, Mode, Phase, Reason, Record, RecordStatus, Time, Touched};
 
@@ -21,7 +21,19 @@ const HOURLY: u32 = 30;
 
 /// What the record needs next. Nothing but the record is remembered from one call to the next: whoever calls it, after
 /// whatever crash, gets the same answer for the same world.
+///
+/// What was begun with its creation is acted on at once by who has created it. Anybody else first writes that it is
+/// begun, or, if others go before it, that it is not: then its creation has arrived too late for who sent it.
 pub fn next(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Next {
+    match follow(now, record, live, standing) {
+        Next::Status(status) => Next::Status(written(&record.intent, status)),
+        // Whatever it waits for: nothing else is begun before something is written of it.
+        Next::Wait { .. } if unwritten(record) => arrived(now, record, standing),
+        other => other,
+    }
+}
+
+fn follow(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Next {
     let status = &record.status;
     if status.completed.is_some() {
         return revert(now, record, live, standing);
@@ -108,6 +120,9 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
     if let Some(until) = status.retry_at.filter(|until| now < *until) {
         let reason = status.reason;
         return adopted(record, standing, Next::Wait { until, reason });
+    }
+    if unwritten(record) && !standing.created {
+        return arrived(now, record, standing);
     }
     if standing.rank >= standing.limits.in_flight {
         let wait = patience(now, record, Reason::TooManyInFlight, TURN, "");
@@ -260,6 +275,25 @@ fn claimed(now: Time, record: &Record, claim: Claim, standing: &Standing<'_>) ->
         },
         ..unwaiting(status)
     })
+}
+
+/// Of a record that somebody has begun with its creation: that it is begun, or that it is not.
+fn arrived(now: Time, record: &Record, standing: &Standing<'_>) -> Next {
+    let status = &record.status;
+    if standing.rank >= standing.limits.in_flight {
+        return Next::Status(RecordStatus {
+            claim: None,
+            term: standing.term,
+            ..to(status, Phase::Pending, Reason::TooManyInFlight, "")
+        });
+    }
+    if standing.precedes {
+        return Next::Wait {
+            until: now.plus(1),
+            reason: Reason::TooManyInFlight,
+        };
+    }
+    claimed(now, record, record.intent.claim.clone(), standing)
 }
 
 /// The status without what it waited for.

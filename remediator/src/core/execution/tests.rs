@@ -1,5 +1,7 @@
 //! Each situation a crash can leave behind, and what becomes of it.
 
+mod created;
+
 use std::sync::Arc;
 
 use super::*;
@@ -72,6 +74,7 @@ fn record(action: Action) -> Record {
             },
             revert_after: None,
             choice: None,
+            begun: None,
             action,
         },
         status: RecordStatus::default(),
@@ -130,6 +133,8 @@ fn standing(runs: &[Run]) -> Standing<'_> {
         rank: 0,
         last_hour: 0,
         term: TERM,
+        created: false,
+        precedes: false,
         limits: Limits::default(),
         wanted: Ok(()),
         runs,

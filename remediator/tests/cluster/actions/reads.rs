@@ -169,7 +169,10 @@ async fn the_autoscaler_is_the_one_that_names_the_target() {
     };
     hpa("a", "StatefulSet", "web", json!({})).await;
     hpa("b", "Deployment", "api", json!({})).await;
-    assert_eq!(stage.facts(&web, FactsNeed::Target).await.autoscaler, None);
+    assert_eq!(
+        stage.facts(&web, FactsNeed::Autoscaler).await.autoscaler,
+        None
+    );
     let created = hpa(
         "c",
         "Deployment",
@@ -184,14 +187,17 @@ async fn the_autoscaler_is_the_one_that_names_the_target() {
         max: 7,
         raised_by: Some("web-1".to_owned()),
     };
-    let found = stage.facts(&web, FactsNeed::Target).await.autoscaler;
+    let found = stage.facts(&web, FactsNeed::Autoscaler).await.autoscaler;
     assert_eq!(found, Some(expected));
     // A cluster that does not know the kind has none.
     stage
         .server
         .faults()
         .add(Rule::refuse(404).resource("horizontalpodautoscalers"));
-    assert_eq!(stage.facts(&web, FactsNeed::Target).await.autoscaler, None);
+    assert_eq!(
+        stage.facts(&web, FactsNeed::Autoscaler).await.autoscaler,
+        None
+    );
 }
 
 #[tokio::test]
@@ -203,7 +209,8 @@ async fn a_missing_permission_is_named_and_never_taken_for_nothing() {
         ("apps", "replicasets", "list"),
     ];
     let of = |need: FactsNeed| match need {
-        FactsNeed::Target => vec![0, 1],
+        FactsNeed::Target => vec![0],
+        FactsNeed::Autoscaler => vec![0, 1],
         FactsNeed::Pods => vec![0, 2, 3],
         FactsNeed::Revision => vec![0, 3],
         FactsNeed::All => vec![0, 1, 2, 3],
@@ -214,6 +221,7 @@ async fn a_missing_permission_is_named_and_never_taken_for_nothing() {
     };
     for need in [
         FactsNeed::Target,
+        FactsNeed::Autoscaler,
         FactsNeed::Pods,
         FactsNeed::Revision,
         FactsNeed::All,
@@ -249,7 +257,7 @@ async fn a_server_in_trouble_is_asked_again_and_not_believed() {
     let web = stage.workload(TargetKind::Deployment, json!({})).await;
     for (resource, need) in [
         ("deployments", FactsNeed::Target),
-        ("horizontalpodautoscalers", FactsNeed::Target),
+        ("horizontalpodautoscalers", FactsNeed::Autoscaler),
         ("pods", FactsNeed::Pods),
         ("replicasets", FactsNeed::Pods),
         ("replicasets", FactsNeed::Revision),

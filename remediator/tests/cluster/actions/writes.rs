@@ -263,7 +263,7 @@ async fn an_autoscalers_minimum_is_raised_once_and_signed() {
     });
     stage.create(HPAS, hpa).await;
     let autoscaler = stage
-        .facts(&web, FactsNeed::Target)
+        .facts(&web, FactsNeed::Autoscaler)
         .await
         .autoscaler
         .unwrap();
@@ -277,7 +277,7 @@ async fn an_autoscalers_minimum_is_raised_once_and_signed() {
     assert_eq!(stage.writes(), []);
     assert_eq!(stage.write(&web, &raise(4)).await, Answer::Done);
     let raised = stage
-        .facts(&web, FactsNeed::Target)
+        .facts(&web, FactsNeed::Autoscaler)
         .await
         .autoscaler
         .unwrap();

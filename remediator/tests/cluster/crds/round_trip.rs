@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use remediator::core::{
-    Action, ActionName, Candidate, CheckKey, CheckKind, CheckState, Choice, Claim, Class, Counters,
-    Fresh, Incident, Incident0, Inferred, Intent, KnownFailure, KnownStep, Learned, Mode,
+    Action, ActionName, Begun, Candidate, CheckKey, CheckKind, CheckState, Choice, Claim, Class,
+    Counters, Fresh, Incident, Incident0, Inferred, Intent, KnownFailure, KnownStep, Learned, Mode,
     ObjectKey, Pattern, Pending, Phase, PolicyState, Reason, RecordStatus, Revert, Run, RunId,
     Scaling, Seen, Selection, Standing, Statistics, Tally, TargetKind, TargetRef, Time, Touched,
     Verdict, Verify,
@@ -377,6 +377,7 @@ fn intent() -> impl Strategy<Value = Intent> {
         verify,
         option::of(any::<u32>()),
         option::of(choice()),
+        option::of((0..i64::MAX, 1..=u32::MAX)),
     );
     let names = (
         "[a-z]{1,63}",
@@ -400,7 +401,8 @@ fn intent() -> impl Strategy<Value = Intent> {
                 what,
                 details,
             )| {
-                let (pods, replicas, autoscaler, revision, verify, revert_after, choice) = details;
+                let (pods, replicas, autoscaler, revision, verify, revert_after, choice, begun) =
+                    details;
                 Intent {
                     policy: ObjectKey {
                         namespace: "shop".into(),
@@ -432,6 +434,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                     verify,
                     revert_after,
                     choice,
+                    begun: begun.map(|(term, number)| Begun { term, number }),
                 }
             },
         )
@@ -518,7 +521,7 @@ proptest! {
         let mut object = remediation(&intent, &policy());
         prop_assert_eq!(
             &record_view(&stored("remediations.yaml", &object)).unwrap().status,
-            &RecordStatus::default()
+            &intent.unwritten()
         );
         object.spec.approved = approved;
         object.status = Some(record_status(&intent, &status));

@@ -114,6 +114,32 @@ fn the_limit_holds_though_leaders_change() {
     explore(two());
 }
 
+/// Two records that leaders create, and one place.
+fn created() -> Protocol {
+    Protocol {
+        creates: true,
+        changes: 2,
+        meddling: 0,
+        quiet: true,
+        ..Protocol::of(&[Kind::Restart, Kind::Restart])
+    }
+}
+
+#[test]
+fn the_limit_holds_though_creations_begin() {
+    explore(created());
+}
+
+#[test]
+fn what_its_creation_begins_takes_effect_once() {
+    for kind in [Kind::Pods(1), Kind::Restart, Kind::Scale] {
+        explore(Protocol {
+            creates: true,
+            ..Protocol::of(&[kind])
+        });
+    }
+}
+
 #[test]
 fn from_every_state_there_is_a_way_to_the_end() {
     for kind in [
@@ -123,16 +149,19 @@ fn from_every_state_there_is_a_way_to_the_end() {
         Kind::Rollback,
         Kind::Minimum,
     ] {
-        let model = Protocol {
-            meddling: u8::from(kind == Kind::Restart),
-            late: 0,
-            ..Protocol::of(&[kind])
-        };
-        let stuck = stuck(&model);
-        assert!(
-            stuck.is_none(),
-            "{kind:?}: no way to the end from {stuck:#?}"
-        );
+        for creates in [false, true] {
+            let model = Protocol {
+                creates,
+                meddling: u8::from(kind == Kind::Restart),
+                late: 0,
+                ..Protocol::of(&[kind])
+            };
+            let stuck = stuck(&model);
+            assert!(
+                stuck.is_none(),
+                "{kind:?}: no way to the end from {stuck:#?}"
+            );
+        }
     }
 }
 
@@ -150,9 +179,21 @@ fn without_preconditions_a_write_takes_effect_twice() {
 
 #[test]
 fn without_turns_two_remediations_have_an_effect_at_once() {
+    for model in [two(), created()] {
+        let model = Protocol {
+            selfish: true,
+            ..model
+        };
+        let found = model.checker().threads(2).spawn_bfs().join();
+        assert!(found.discovery(LIMIT).is_some());
+    }
+}
+
+#[test]
+fn who_acts_on_what_another_has_begun_exceeds_the_limit() {
     let model = Protocol {
-        selfish: true,
-        ..two()
+        hasty: true,
+        ..created()
     };
     let found = model.checker().threads(2).spawn_bfs().join();
     assert!(found.discovery(LIMIT).is_some());

@@ -5,10 +5,12 @@
 //! leader, whichever replica it is, reads all records first.
 
 use remediator::core::execution::{
-    Answer, Live, Next, Standing, TargetWrite, answered, begun, next, rank,
+    Answer, Live, Next, Standing, TargetWrite, answered, at_once, begun, next, precedes, rank,
+    unwritten,
 };
 use remediator::core::{
-    CheckStatus, Limits, Phase, Reason, Record, RecordStatus, Run, RunId, Time, Touched, Verdict,
+    Begun, CheckStatus, Limits, Phase, Reason, Record, RecordStatus, Run, RunId, Time, Touched,
+    Verdict,
 };
 use stateright::{Model, Property};
 
@@ -26,6 +28,8 @@ pub(super) struct Protocol {
     pub(super) kinds: Vec<Kind>,
     /// The first record's creation is still on its way.
     pub(super) late_creation: bool,
+    /// No record exists yet: leaders create them, and begin with that what there is a place for.
+    pub(super) creates: bool,
     /// So many times another replica takes over.
     pub(super) changes: u8,
     /// So many requests whose sender does not wait for them any more are under way at once.
@@ -40,6 +44,8 @@ pub(super) struct Protocol {
     pub(super) lax: bool,
     /// The leader takes no notice of other records.
     pub(super) selfish: bool,
+    /// The leader acts at once on whatever was begun with its creation, by whomever and whenever.
+    pub(super) hasty: bool,
 }
 
 impl Protocol {
@@ -52,6 +58,7 @@ impl Protocol {
                 .collect(),
             kinds: kinds.to_vec(),
             late_creation: false,
+            creates: false,
             changes: 1,
             late: 1,
             lost: 1,
@@ -59,20 +66,34 @@ impl Protocol {
             quiet: false,
             lax: false,
             selfish: false,
+            hasty: false,
         }
     }
 
     fn record(&self, number: usize, stored: &Stored) -> Record {
-        Record {
+        let mut record = Record {
             status: stored.status.clone(),
             ..self.created[number].clone()
+        };
+        record.intent.begun = stored.begun;
+        record
+    }
+
+    /// A record as it is created.
+    fn creation(&self, number: usize, begun: Option<Begun>) -> Stored {
+        let mut intent = self.created[number].intent.clone();
+        intent.begun = begun;
+        Stored {
+            version: 0,
+            begun,
+            status: intent.unwritten(),
         }
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Request {
-    Create,
+    Create(Option<Begun>),
     Put {
         version: u8,
         status: RecordStatus,
@@ -93,6 +114,10 @@ pub(super) struct Packet {
 pub(super) struct Leader {
     /// What it knows of each record.
     cache: Vec<Option<Stored>>,
+    /// What it has created just now, and nobody else has worked on.
+    created: Option<usize>,
+    /// How many records it has begun with their creation.
+    begun: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -115,7 +140,9 @@ pub(super) enum Event {
     Fall,
     /// Another leads.
     Lead,
-    /// The leader does what the record needs.
+    /// The leader creates the record.
+    Create(usize),
+    /// It does what the record needs.
     Work(usize),
     /// The watch tells the leader of the record.
     Tell(usize),
@@ -169,10 +196,10 @@ impl State {
     }
 
     pub(super) fn over(&self) -> bool {
-        self.records.iter().all(|stored| {
-            stored
-                .as_ref()
-                .is_some_and(|stored| stored.status.completed.is_some())
+        // What is not wanted any more is not created either.
+        self.records.iter().all(|stored| match stored {
+            Some(stored) => stored.status.completed.is_some(),
+            None => !self.wanted,
         })
     }
 
@@ -189,35 +216,54 @@ impl State {
 }
 
 impl Protocol {
+    /// What the leader knows.
+    fn known(&self, leader: &Leader) -> Vec<Record> {
+        let known = leader.cache.iter().enumerate();
+        known
+            .filter_map(|(number, stored)| Some(self.record(number, stored.as_ref()?)))
+            .collect()
+    }
+
+    /// Whether the leader may work on this record, or create it. What is not begun for certain is worked on alone.
+    fn free(&self, state: &State, leader: &Leader, number: usize) -> bool {
+        let alone = |number: usize| match &leader.cache[number] {
+            None => true,
+            Some(stored) => {
+                let record = self.record(number, stored);
+                !record.finished() && (!begun(&record) || unwritten(&record))
+            }
+        };
+        let mut others = (0..self.kinds.len()).filter(|other| *other != number);
+        let busy = |other: usize| state.waits(other) || leader.created == Some(other);
+        let taken = others.any(|other| busy(other) && alone(other));
+        let waits = state.waits(number) || alone(number) && taken;
+        !waits
+    }
+
+    /// The record's creation.
+    fn create(&self, state: &State, number: usize) -> Option<Request> {
+        let leader = state.leader.as_ref()?;
+        if leader.cache[number].is_some() || !self.free(state, leader, number) {
+            return None;
+        }
+        let begun = Begun {
+            term: state.term,
+            number: leader.begun + 1,
+        };
+        let records = self.known(leader);
+        let first = at_once(&self.created[number], &records, state.term, 1);
+        Some(Request::Create((first || self.selfish).then_some(begun)))
+    }
+
     /// What the leader does for a record now, if it does anything.
     fn work(&self, state: &State, number: usize) -> Option<Request> {
         let leader = state.leader.as_ref()?;
         let stored = leader.cache[number].as_ref()?;
-        if state.waits(number) {
+        if !self.free(state, leader, number) {
             return None;
         }
-        let records: Vec<Record> = leader
-            .cache
-            .iter()
-            .enumerate()
-            .filter_map(|(other, stored)| {
-                let stored = stored.as_ref()?;
-                Some(self.record(other, stored))
-            })
-            .collect();
+        let records = self.known(leader);
         let own = self.record(number, stored);
-        // Records that are not begun are worked on one at a time.
-        let begins = |number: usize| {
-            let stored = leader.cache[number].as_ref();
-            stored.is_some_and(|stored| {
-                let record = self.record(number, stored);
-                !begun(&record) && !record.finished()
-            })
-        };
-        let mut others = (0..self.kinds.len()).filter(|other| *other != number);
-        if others.any(|other| state.waits(other) && begins(other)) && begins(number) {
-            return None;
-        }
         let rank = rank(&own, &records, state.term);
         let run = Run {
             id: RunId("fresh".to_owned()),
@@ -230,6 +276,8 @@ impl Protocol {
             rank: if self.selfish { 0 } else { rank },
             last_hour: 0,
             term: state.term,
+            created: leader.created == Some(number) || self.hasty,
+            precedes: precedes(&own, &records),
             limits: Limits::default(),
             wanted: if state.wanted {
                 Ok(())
@@ -266,11 +314,11 @@ impl Protocol {
     fn arrive(&self, state: &mut State, packet: &Packet) -> (Answer, bool) {
         let number = packet.record;
         match &packet.request {
-            Request::Create => {
-                state.records[number] = Some(Stored {
-                    version: 0,
-                    status: RecordStatus::default(),
-                });
+            Request::Create(begun) => {
+                if state.records[number].is_some() {
+                    return (Answer::Conflict, false);
+                }
+                state.records[number] = Some(self.creation(number, *begun));
                 (Answer::Done, true)
             }
             Request::Put { version, status } => {
@@ -298,12 +346,20 @@ impl Protocol {
             return;
         };
         match &packet.request {
-            Request::Create => {}
+            Request::Create(begun) if answer == Answer::Done => {
+                leader.cache[number] = Some(self.creation(number, *begun));
+                leader.created = Some(number);
+            }
+            // It exists: it is read.
+            Request::Create(_) if answer == Answer::Conflict => {
+                leader.cache[number].clone_from(&state.records[number]);
+            }
+            Request::Create(_) => {}
             Request::Put { version, status } if answer == Answer::Done => {
-                leader.cache[number] = Some(Stored {
-                    version: version + 1,
-                    status: status.clone(),
-                });
+                if let Some(stored) = &mut leader.cache[number] {
+                    stored.version = version + 1;
+                    stored.status = status.clone();
+                }
             }
             // It may take effect yet: until the record is written again it is not known what the record says.
             Request::Put { .. } if answer == Answer::Unknown => {
@@ -341,23 +397,24 @@ impl Model for Protocol {
     type Action = Event;
 
     fn init_states(&self) -> Vec<State> {
-        let stored = Stored {
-            version: 0,
-            status: RecordStatus::default(),
-        };
-        let mut records = vec![Some(stored); self.kinds.len()];
+        let numbers = 0..self.kinds.len();
+        let mut records: Vec<Option<Stored>> = numbers
+            .map(|number| (!self.creates).then(|| self.creation(number, None)))
+            .collect();
         let mut packets = Vec::new();
         if self.late_creation {
             records[0] = None;
             packets.push(Packet {
                 record: 0,
-                request: Request::Create,
+                request: Request::Create(None),
                 awaited: false,
             });
         }
         vec![State {
             leader: Some(Leader {
                 cache: records.clone(),
+                created: None,
+                begun: 0,
             }),
             records,
             workloads: self.kinds.iter().map(|kind| Workload::new(*kind)).collect(),
@@ -383,7 +440,7 @@ impl Model for Protocol {
                 events.push(Event::Refuse(at));
             }
             if !packet.awaited {
-                if packet.request != Request::Create {
+                if self.creates || packet.request != Request::Create(None) {
                     events.push(Event::Lose(at));
                 }
             } else if state.lost < self.lost {
@@ -400,8 +457,13 @@ impl Model for Protocol {
             return;
         }
         for number in 0..self.kinds.len() {
-            if state.leader.is_some() && !state.waits(number) {
-                events.push(Event::Work(number));
+            if let Some(leader) = &state.leader {
+                let known = leader.cache[number].is_some();
+                if known && !state.waits(number) {
+                    events.push(Event::Work(number));
+                } else if self.creates && state.wanted && !known {
+                    events.push(Event::Create(number));
+                }
             }
             let told = state.leader.as_ref().is_some_and(|leader| {
                 let version =
@@ -456,10 +518,29 @@ impl Model for Protocol {
                 state.term += 1;
                 state.leader = Some(Leader {
                     cache: state.records.clone(),
+                    created: None,
+                    begun: 0,
+                });
+            }
+            Event::Create(number) => {
+                let request = self.create(before, number)?;
+                let leader = state.leader.as_mut()?;
+                leader.begun += u32::from(request != Request::Create(None));
+                state.packets.push(Packet {
+                    record: number,
+                    request,
+                    awaited: true,
                 });
             }
             Event::Work(number) => {
-                let request = self.work(before, number)?;
+                let request = self.work(before, number);
+                let leader = state.leader.as_mut()?;
+                if leader.created == Some(number) && self.free(before, leader, number) {
+                    leader.created = None;
+                }
+                let Some(request) = request else {
+                    return (state != *before).then_some(state);
+                };
                 state.packets.push(Packet {
                     record: number,
                     request,

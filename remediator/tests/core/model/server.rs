@@ -2,7 +2,7 @@
 
 use remediator::core::execution::{Answer, Refusal, TargetWrite};
 use remediator::core::{
-    Action, Autoscaler, Claim, Facts, Incident0, Intent, Mode, ObjectKey, PodFact, Record,
+    Action, Autoscaler, Begun, Claim, Facts, Incident0, Intent, Mode, ObjectKey, PodFact, Record,
     RecordStatus, RunId, Scaling, Selection, TargetKind, TargetRef, Time, Verify,
 };
 
@@ -25,6 +25,7 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stored {
     pub(super) version: u8,
+    pub(super) begun: Option<Begun>,
     pub(super) status: RecordStatus,
 }
 
@@ -94,6 +95,7 @@ pub(super) fn intent(kind: Kind, record: usize) -> Intent {
         },
         revert_after: (kind == Kind::Scale).then_some(60),
         choice: None,
+        begun: None,
     }
 }
 

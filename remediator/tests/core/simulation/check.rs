@@ -72,7 +72,7 @@ pub(super) struct Sight {
 }
 
 /// The runs that somebody has seen, of one object.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct SeenRuns {
     uid: String,
     pub(super) runs: Vec<RealRun>,

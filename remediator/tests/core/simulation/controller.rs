@@ -2,15 +2,15 @@
 
 use remediator::core::depends::upstreams_recovered;
 use remediator::core::execution::{
-    Live, Next, Standing, answered, begun, in_flight, next, rank, used,
+    Live, Next, Standing, answered, at_once, begun, in_flight, next, precedes, rank, used,
 };
 use remediator::core::limits::storm;
 use remediator::core::{
-    Action, CheckState, CheckStatus, Decision, Facts, Intent, Limits, Matcher, Mode, ObjectKey,
-    Observation, Phase, PolicySpec, PolicyState, Reason, Record, RecordStatus, Retry, Run, Safety,
-    Scaling, Selection, Step, StormState, Strategy, TargetKind, Time, Upstream, Verdict, World,
-    advance, check_status, count, observe, prunable, record_name, resume, settles_at, still_wanted,
-    wake,
+    Action, Begun, CheckState, CheckStatus, Decision, Facts, Intent, Limits, Matcher, Mode,
+    ObjectKey, Observation, Phase, PolicySpec, PolicyState, Reason, Record, RecordStatus, Retry,
+    Run, Safety, Scaling, Selection, Step, StormState, Strategy, TargetKind, Time, Upstream,
+    Verdict, World, advance, check_status, count, observe, prunable, resume, settles_at,
+    still_wanted, wake,
 };
 
 use super::blind::{Blind, decision, runs};
@@ -80,6 +80,12 @@ pub(super) struct Simulation {
     blind: Blind,
     limits: Limits,
     term: i64,
+    /// How many records this leader has begun with their creation, and the one it has created just now.
+    begun: u32,
+    created: Option<ObjectKey>,
+    /// What a policy's status says while more is known: of an incident that it tells of already the rest is written after
+    /// the record.
+    behind: Option<(usize, PolicyState, SeenRuns)>,
     storm: StormState,
     checks: Vec<Check>,
     memory: Vec<Memory>,
@@ -126,6 +132,9 @@ impl Simulation {
             },
             dice,
             term: 1,
+            begun: 0,
+            created: None,
+            behind: None,
             storm: StormState::Calm,
             checks,
             memory: (0..POLICIES).map(|_| Memory::default()).collect(),
@@ -263,6 +272,11 @@ impl Simulation {
     /// All that is in memory is lost; what was kept is read again.
     fn crash(&mut self) {
         self.term += 1;
+        (self.begun, self.created) = (0, None);
+        if let Some((index, state, seen)) = self.behind.take() {
+            let policy = &mut self.policies[index];
+            (policy.state, policy.seen) = (state, seen);
+        }
         self.storm = StormState::Cooling {
             until: self.now.plus(self.limits.storm_cooldown),
         };
@@ -375,6 +389,7 @@ impl Simulation {
         }
         let upstreams = self.upstreams(index);
         let mut state = std::mem::take(&mut self.policies[index].state);
+        let before = (state.clone(), self.policies[index].seen.clone());
         if let Some(sight) = &self.memory[index].sight {
             let snapshot = &sight.snapshot;
             let known = std::mem::take(&mut state.check);
@@ -402,7 +417,12 @@ impl Simulation {
             self.now,
         );
         self.drive(index, &upstreams)?;
+        let known = &self.policies[index].state;
+        if open(&before.0).is_some() && open(&before.0) == open(known) {
+            self.behind = Some((index, before.0, before.1));
+        }
         self.decide(index, &upstreams)?;
+        self.behind = None;
         self.drive(index, &upstreams)
     }
 
@@ -471,23 +491,28 @@ impl Simulation {
     fn create(&mut self, index: usize, intent: &Intent) {
         self.acts += 1;
         self.ledger.push(Entry::new(index, intent));
-        let policy = &mut self.policies[index];
-        let name = record_name(&policy.spec.key.name, &intent.incident.id, intent.attempt);
-        let name = ObjectKey {
-            namespace: "shop".into(),
-            name: name.into(),
-        };
-        let known = policy.records.iter().any(|record| record.name == name);
-        assert!(!known, "{} exists", name.name);
-        policy.records.push(Record {
-            name,
-            uid: String::new(),
-            resource_version: String::new(),
-            deleting: false,
-            approved: false,
-            intent: intent.clone(),
-            status: RecordStatus::default(),
-        });
+        let mut record = Record::planned(intent.clone());
+        let limit = self.limits.in_flight;
+        if at_once(&record, self.all_records(), self.term, limit) {
+            self.begun += 1;
+            let begun = Some(Begun {
+                term: self.term,
+                number: self.begun,
+            });
+            record = Record::planned(Intent {
+                begun,
+                ..record.intent
+            });
+        }
+        let records = &mut self.policies[index].records;
+        let known = records.iter().any(|known| known.name == record.name);
+        assert!(!known, "{} exists", record.name.name);
+        self.created = Some(record.name.clone());
+        records.push(record);
+        // The process may end before it has done anything for it.
+        if !self.calm && self.dice.one_in(24) {
+            self.crash();
+        }
     }
 
     /// Goes on with what is recorded, as far as that goes now.
@@ -520,6 +545,10 @@ impl Simulation {
     fn go_on(&mut self, index: usize, at: usize, upstreams: &[Upstream]) -> Result<bool, Broken> {
         let now = self.now;
         self.policies[index].target.tick(now);
+        let created = self.created.as_ref() == Some(&self.policies[index].records[at].name);
+        if created {
+            self.created = None;
+        }
         let policy = &self.policies[index];
         let record = &policy.records[at];
         let world = self.world(index, upstreams);
@@ -538,6 +567,8 @@ impl Simulation {
                 _ => self.last_hour(|_| false),
             },
             term: self.term,
+            created,
+            precedes: precedes(record, self.all_records()),
             limits: self.limits,
             wanted,
             runs: if self.blind == Blind::Nothing {
@@ -670,6 +701,13 @@ impl Simulation {
         }
         Ok(())
     }
+}
+
+/// The incident, while it is open.
+fn open(state: &PolicyState) -> Option<&str> {
+    let open = state.incident.as_ref();
+    let open = open.filter(|incident| incident.recovered.is_none())?;
+    Some(&open.id)
 }
 
 fn step(action: Action) -> Step {
