@@ -197,6 +197,12 @@ impl ApiServer {
         self.shared.requests.latest()
     }
 
+    /// The newest of the remembered requests that is `wanted`. Nothing is answered while it is looked for, so that has to
+    /// be quick; it takes less than all of [`requests`](ApiServer::requests).
+    pub fn newest_request(&self, wanted: impl Fn(&Request) -> bool) -> Option<Request> {
+        self.shared.requests.newest(wanted)
+    }
+
     /// As [`ApiServer::requests`], and forgets them, so that a long test can read all of them in parts.
     pub fn take_requests(&self) -> Vec<Request> {
         self.shared.requests.take()

@@ -1,4 +1,4 @@
-//! Builds what is measured, the way images are built: in the `dist` profile and linked statically.
+//! Builds what is measured, the way images are built: in their profile and linked statically.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,14 +7,15 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-/// Builds binaries, each given by its package and its name, and says which folder holds them.
+/// Builds binaries, each given by its package and its name, in `profile`, and says which folder holds them. Images of
+/// checks are built in `dist`, the remediator's in `dist-fast`.
 ///
 /// Images hold static binaries for musl. Where Rust's musl target is not installed, the host's C library is linked
 /// statically, which costs about the same.
 ///
 /// # Errors
 /// cargo is not there, or fails.
-pub fn dist(binaries: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+pub fn dist(profile: &str, binaries: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
     let host = host()?;
     let musl = host.replace("-gnu", "-musl");
     let target = if musl != host && has_target(&musl) {
@@ -28,7 +29,7 @@ pub fn dist(binaries: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
             "build",
             "--locked",
             "--profile",
-            "dist",
+            profile,
             "--target",
             &target,
         ])
@@ -36,7 +37,7 @@ pub fn dist(binaries: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
     for (package, binary) in binaries {
         command.args(["-p", package, "--bin", binary]);
     }
-    eprintln!("building for {target} in the dist profile (a few minutes the first time) ...");
+    eprintln!("building for {target} in the profile {profile} (a few minutes the first time) ...");
     let status = command
         .stdin(Stdio::null())
         .status()
@@ -52,7 +53,7 @@ pub fn dist(binaries: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
             executable.display()
         )
     })?;
-    Ok(folder.join(target).join("dist"))
+    Ok(folder.join(target).join(profile))
 }
 
 /// The target that rustc builds for by itself, such as `x86_64-unknown-linux-gnu`.

@@ -103,6 +103,12 @@ impl Log {
         self.lock().latest.iter().cloned().collect()
     }
 
+    pub(crate) fn newest(&self, wanted: impl Fn(&Request) -> bool) -> Option<Request> {
+        let entries = self.lock();
+        let mut newest = entries.latest.iter().rev();
+        newest.find(|request| wanted(request)).cloned()
+    }
+
     pub(crate) fn take(&self) -> Vec<Request> {
         std::mem::take(&mut self.lock().latest).into()
     }

@@ -104,14 +104,17 @@ fn subjects(addresses: &Addresses) -> Vec<Subject> {
 }
 
 fn compare(runs: u32) -> anyhow::Result<()> {
-    let folder = build::dist(&[
-        ("scenarios", BARE),
-        ("checks", "http-check"),
-        ("checks", "tcp-check"),
-        ("checks", "exec-check"),
-        ("checks", "dependency-check"),
-        ("checks", "pod-restarts-check"),
-    ])?;
+    let folder = build::dist(
+        "dist",
+        &[
+            ("scenarios", BARE),
+            ("checks", "http-check"),
+            ("checks", "tcp-check"),
+            ("checks", "exec-check"),
+            ("checks", "dependency-check"),
+            ("checks", "pod-restarts-check"),
+        ],
+    )?;
     let (server, addresses) = serve::start()?;
     eprintln!("{runs} runs of each ...");
     println!(

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use sandbox::api::{Api, Patch};
 use sandbox::apiserver::{ApiServer, ApiServerOptions, Request};
 use sandbox::kuberhealthy::v3::health_check;
@@ -16,6 +16,13 @@ pub(crate) const CHECKS: usize = 10_000;
 
 /// Policies, each with a check and a workload of its own.
 pub(crate) const POLICIES: usize = 1_000;
+
+/// Seconds since all checks have passed: before those that fail, and not so long ago that they are stale.
+const PASSED: u64 = 1000;
+
+/// Seconds between two failing runs of a check: half its interval, within which a second failure does not count, and a
+/// little more.
+const BETWEEN: u64 = 320;
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const HEALTH_CHECKS: &str = "/apis/kuberhealthy.github.io/v2/namespaces/default/healthchecks";
@@ -53,7 +60,7 @@ impl Cluster {
         api.create(DEFINITIONS, &health_check()).await?;
         for number in 0..CHECKS {
             api.create(HEALTH_CHECKS, &check(number)).await?;
-            cluster.pass(number, 1).await?;
+            cluster.passed(number, 1, PASSED).await?;
         }
         for number in 0..POLICIES {
             api.create(DEPLOYMENTS, &deployment(number)).await?;
@@ -83,7 +90,7 @@ impl Cluster {
                 && request.resource == "healthchecks"
         };
         let until = Instant::now() + LIMIT;
-        while !self.server.requests().iter().any(watches) {
+        while self.server.newest_request(watches).is_none() {
             if Instant::now() > until {
                 bail!("{agent} does not watch checks after {} s", LIMIT.as_secs());
             }
@@ -92,16 +99,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until nobody has asked for anything for two seconds.
+    /// Waits until nobody has asked for anything for two seconds, other than to keep a lease.
     pub(crate) async fn until_settled(&self) -> anyhow::Result<()> {
         let until = Instant::now() + LIMIT;
         while Instant::now() < until {
             let last = self
                 .server
-                .requests()
-                .last()
-                .map(|request| request.received);
-            if last.is_none_or(|last| last.elapsed() > Duration::from_secs(2)) {
+                .newest_request(|request| request.resource != "leases");
+            if last.is_none_or(|last| last.received.elapsed() > Duration::from_secs(2)) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -131,40 +136,38 @@ impl Cluster {
     /// So many runs end, all passing; `from` varies which.
     pub(crate) async fn pass_runs(&self, from: usize, runs: usize) -> anyhow::Result<()> {
         for number in (0..runs).map(|nth| (from + nth * 587) % CHECKS) {
-            self.pass(number, from as u64 + 1).await?;
+            self.pass(number, u32::try_from(from)? + 1).await?;
         }
         Ok(())
     }
 
-    /// A run fails; returns how long it took from then until `agent`'s write to the workload came in.
+    /// A run fails, which makes it so many; returns how long it took from then until `agent`'s write to the workload came in.
     pub(crate) async fn fail_and_wait(
         &self,
         number: usize,
         agent: &str,
+        failures: u32,
     ) -> anyhow::Result<Duration> {
         let workload = name(number);
-        self.write(number, &json!({"status": result(false, 1, 1)}))
-            .await?;
-        let acts = |request: &&Request| {
+        self.fail(number, failures, 0).await?;
+        let acts = |request: &Request| {
             request.agent.starts_with(agent)
                 && request.verb == "patch"
                 && request.resource == "deployments"
                 && request.name == workload
         };
+        let fails = |request: &Request| {
+            request.agent == DRIVER
+                && request.resource == "healthchecks/status"
+                && request.name == workload
+        };
         let until = Instant::now() + LIMIT;
         loop {
-            let requests = self.server.requests();
-            if let Some(action) = requests.iter().rfind(acts) {
-                let wrote = |request: &&Request| {
-                    request.agent == DRIVER
-                        && request.resource == "healthchecks/status"
-                        && request.name == workload
-                };
-                let Some(write) = requests.iter().rfind(wrote) else {
-                    bail!("the log of requests is too short");
-                };
+            if let Some(action) = self.server.newest_request(acts) {
+                let failure = self.server.newest_request(fails);
+                let failure = failure.context("the log of requests is too short")?;
                 self.roll_out(number).await?;
-                return Ok(action.received - write.received);
+                return Ok(action.received - failure.received);
             }
             if Instant::now() > until {
                 let policy = self.api.get(&format!("{POLICY}/{workload}")).await?;
@@ -177,9 +180,21 @@ impl Cluster {
         }
     }
 
-    async fn pass(&self, number: usize, successes: u64) -> anyhow::Result<()> {
-        self.write(number, &json!({"status": result(true, successes, 0)}))
-            .await
+    /// A run fails, which makes it so many; so many more will until it is acted on.
+    pub(crate) async fn fail(&self, number: usize, failures: u32, more: u32) -> anyhow::Result<()> {
+        let status = result(false, (1, failures), BETWEEN * u64::from(more));
+        self.write(number, &json!({"status": status})).await
+    }
+
+    /// A run passes, which makes it so many.
+    pub(crate) async fn pass(&self, number: usize, successes: u32) -> anyhow::Result<()> {
+        self.passed(number, successes, 0).await
+    }
+
+    /// A run passed so many seconds ago.
+    async fn passed(&self, number: usize, successes: u32, ago: u64) -> anyhow::Result<()> {
+        let status = result(true, (successes, 0), ago);
+        self.write(number, &json!({"status": status})).await
     }
 
     async fn write(&self, number: usize, status: &Value) -> anyhow::Result<()> {
@@ -217,12 +232,13 @@ fn check(number: usize) -> Value {
     })
 }
 
-/// The status after a run that ended now.
-fn result(ok: bool, successes: u64, failures: u64) -> Value {
+/// The status after a run that ended so many seconds ago, and how many have passed and failed.
+fn result(ok: bool, (successes, failures): (u32, u32), ago: u64) -> Value {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
-        .as_secs();
+        .as_secs()
+        .saturating_sub(ago);
     let errors = if ok {
         json!([])
     } else {
@@ -252,7 +268,7 @@ fn policy(number: usize) -> Value {
         "apiVersion": "kuberhealer.io/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": name(number)},
         "spec": {
             "mode": "Enforce",
-            "trigger": {"check": {"namespace": "default", "name": name(number)}, "failureThreshold": 1},
+            "trigger": {"check": {"namespace": "default", "name": name(number)}},
             "target": {"kind": "Deployment", "name": name(number)},
             "steps": [{"rolloutRestart": {}}],
         },

@@ -1,6 +1,6 @@
 //! Measures the remediator on a large cluster: 10,000 checks, 1,000 of them with a policy and a workload.
 //!
-//! `cargo run -p scenarios --bin scale` builds itself and the remediator in the `dist` profile, serves the cluster
+//! `cargo run -p scenarios --bin scale` builds itself and the remediator in the profile of its image, serves the cluster
 //! from the sandbox's API server and prints: time from start to ready, peak memory, CPU time while nothing happens and
 //! while checks pass, and the time from the write of a failing result to the request that acts on it, beside that of a
 //! bare program that watches and patches and does nothing else.
@@ -15,19 +15,26 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::time::MissedTickBehavior;
 
 use cluster::{CHECKS, Cluster, POLICIES};
 use figures::Latencies;
 use process::Process;
 
 /// Failing checks whose way to an action is timed.
-const FAILURES: usize = 200;
+const FAILURES: usize = 500;
+
+/// Ticks between two runs of a check.
+const APART: usize = 25;
+
+/// Failing runs in a row that a policy waits for if it does not say.
+const THRESHOLD: u32 = 3;
 
 /// How long CPU time is watched.
 const WATCHED: Duration = Duration::from_secs(20);
 
 /// Runs that end each second in a cluster of 10,000 checks with an interval of ten minutes.
-const RUNS_PER_SECOND: usize = 17;
+const RUNS_PER_SECOND: u32 = 17;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -54,7 +61,10 @@ fn main() -> anyhow::Result<()> {
 
 /// The server is measured against as well, so it has to be as fast as what it serves.
 fn build_and_run() -> anyhow::Result<()> {
-    let folder = scenarios::build::dist(&[("remediator", "remediator"), ("scenarios", "scale")])?;
+    let folder = scenarios::build::dist(
+        "dist-fast",
+        &[("remediator", "remediator"), ("scenarios", "scale")],
+    )?;
     let status = std::process::Command::new(folder.join("scale"))
         .arg("--measure")
         .arg(&folder)
@@ -71,7 +81,7 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
     let url = cluster.url();
     let bare = Process::start(&own, &["--bare", &url], &[])?;
     cluster.until_watched(bare::AGENT).await?;
-    let bare_latencies = time_failures(&mut cluster, bare::AGENT, 0).await?;
+    let bare_latencies = time_failures(&mut cluster, bare::AGENT, 0, 0).await?;
     drop(bare);
     // What the remediator finds when it starts is a cluster in which all is well.
     cluster.pass_runs(0, CHECKS).await?;
@@ -105,11 +115,11 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
     let mut passed = 0;
     let passing = remediator
         .cpu_share(WATCHED, async || {
-            passed += RUNS_PER_SECOND;
-            cluster.pass_runs(passed, RUNS_PER_SECOND).await
+            passed += RUNS_PER_SECOND as usize;
+            cluster.pass_runs(passed, RUNS_PER_SECOND as usize).await
         })
         .await?;
-    let latencies = time_failures(&mut cluster, "remediator", FAILURES).await?;
+    let latencies = time_failures(&mut cluster, "remediator", FAILURES, THRESHOLD - 1).await?;
 
     println!("{:<52} {:>10}", "binary", figures::megabytes(&binary)?);
     println!("{:<52} {:>8.2} s", "start to ready", ready.as_secs_f64());
@@ -135,16 +145,37 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets checks fail one after the other; `first` is the number of the first.
+/// Lets checks fail one after the other, as fast as runs end; `first` is the number of the first. Of each so many runs
+/// fail before the one that is timed.
 async fn time_failures(
     cluster: &mut Cluster,
     agent: &str,
     first: usize,
+    before: u32,
 ) -> anyhow::Result<Latencies> {
     let mut latencies = Latencies::default();
-    for number in first..first + FAILURES {
-        let took = cluster.fail_and_wait(number, agent).await;
-        latencies.add(took.with_context(|| format!("check {number}"))?);
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / RUNS_PER_SECOND);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let numbers = first..first + FAILURES;
+    // Check by check, each run one tick: what is timed comes first, and the rest while nothing is waited for.
+    for at in first..numbers.end + APART * before as usize {
+        pace.tick().await;
+        let nth_run = |run: u32| {
+            let began = at.checked_sub(APART * run as usize);
+            began.filter(|number| numbers.contains(number))
+        };
+        if let Some(number) = nth_run(before) {
+            let took = cluster.fail_and_wait(number, agent, before + 1).await;
+            latencies.add(took.with_context(|| format!("check {number}"))?);
+        }
+        for run in 0..before {
+            if let Some(number) = nth_run(run) {
+                cluster.fail(number, run + 1, before - run).await?;
+            }
+        }
+        if let Some(number) = nth_run(before + 2) {
+            cluster.pass(number, 2).await?;
+        }
     }
     Ok(latencies)
 }
