@@ -1,7 +1,6 @@
 //! From a decision to the record of it, which is the lock, and to the action. Taken alone, so that two policies never take
 //! the last place at once.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::api::{Api, PostParams};
@@ -25,7 +24,7 @@ impl<W: Workloads> Leader<W> {
     /// in the way. Policy and target were read at `read`.
     pub(super) async fn admit(
         &self,
-        policy: &Arc<Policy>,
+        policy: &Policy,
         spec: &PolicySpec,
         look: &Look<'_>,
         read: Instant,
@@ -90,20 +89,15 @@ impl<W: Workloads> Leader<W> {
 
     /// Whether the remediation can be begun with the creation of its record.
     fn at_once(&self, intent: &Intent) -> bool {
-        let (record, limit) = (
-            Record::planned(intent.clone()),
-            self.shared.limits.in_flight,
-        );
+        let record = Record::planned(intent.clone());
+        let limit = self.shared.limits.in_flight;
         self.with_objects(|objects| objects.records.at_once(&record, self.term.0, limit))
     }
 
     /// Acts for a record that has been begun with its creation just now.
     async fn begin(&self, record: &Record, facts: &Facts) -> Result<(), Failed> {
-        let intent = &record.intent;
         // An edit that a watch has told of meanwhile counts.
-        let policy = self.with_objects(|objects| objects.policies.get(&intent.policy).cloned());
-        let policy =
-            policy.filter(|policy| policy.object.metadata.uid.as_ref() == Some(&intent.policy_uid));
+        let policy = self.policy_of(&record.intent);
         if !unwritten(record) || policy.is_none() {
             return Ok(());
         }

@@ -144,9 +144,7 @@ impl<W: Workloads> Leader<W> {
             }
             (_, Err(error)) => return Err(error),
         };
-        let known = self.with_objects(|objects| objects.policies.get(&intent.policy).cloned());
-        let policy = known
-            .filter(|policy| exists && policy.object.uid().as_ref() == Some(&intent.policy_uid));
+        let policy = self.policy_of(intent).filter(|_| exists);
         let deleted = match &policy {
             Some(_) => false,
             // The cache may be behind; only the API server can say so.
@@ -158,6 +156,12 @@ impl<W: Workloads> Leader<W> {
             deleted,
             created: false,
         })
+    }
+
+    /// The intent's policy as it is known; none if another one has its name.
+    pub(super) fn policy_of(&self, intent: &Intent) -> Option<Arc<Policy>> {
+        let known = self.with_objects(|objects| objects.policies.get(&intent.policy).cloned());
+        known.filter(|policy| policy.object.uid().as_ref() == Some(&intent.policy_uid))
     }
 
     /// Whether the record's first write, or the claim for it, may come next.

@@ -73,7 +73,7 @@ pub fn still_wanted(
             _ => Reason::Recovered,
         });
     }
-    match standing.into_iter().find_map(|guard| question.ask(guard)) {
+    match question.first(&standing) {
         None => Ok(()),
         Some(Decision::Idle { reason } | Decision::Hold { reason, .. }) => Err(reason),
         Some(Decision::NeedFacts(_) | Decision::Act(_) | Decision::Exhausted { .. }) => {
@@ -95,8 +95,7 @@ pub fn standing_hold(
         state,
         world,
     };
-    let standing = [Guard::Cycle, Guard::Rival, Guard::GlobalPause, Guard::Pause];
-    standing.into_iter().find_map(|guard| question.ask(guard))
+    question.first(&[Guard::Cycle, Guard::Rival, Guard::GlobalPause, Guard::Pause])
 }
 
 /// Why nothing would be begun for a reason beyond the policy's own check and target, whatever the steps are.
@@ -119,7 +118,7 @@ pub fn held_beyond(
         Guard::Storm,
         Guard::Upstream,
     ];
-    match beyond.into_iter().find_map(|guard| question.ask(guard))? {
+    match question.first(&beyond)? {
         Decision::Hold { reason, .. } | Decision::Idle { reason } => Some(reason),
         Decision::NeedFacts(_) | Decision::Act(_) | Decision::Exhausted { .. } => None,
     }

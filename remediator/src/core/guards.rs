@@ -165,6 +165,11 @@ impl<'a> Question<'a> {
             .filter(move |record| Some(record.intent.incident.id.as_str()) == id)
     }
 
+    /// What the first of these guards says that has something to say.
+    pub(super) fn first(&self, guards: &[Guard]) -> Option<Decision> {
+        guards.iter().find_map(|guard| self.ask(*guard))
+    }
+
     /// What a guard says of policy and world: why not, or nothing.
     pub(super) fn ask(&self, guard: Guard) -> Option<Decision> {
         let Question {
