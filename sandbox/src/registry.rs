@@ -53,7 +53,7 @@ pub(crate) struct Resource {
     /// Shows the objects of this collection, in another form.
     pub(crate) view_of: Option<Collection>,
     /// Served versions, preferred one first. Not empty.
-    pub(crate) versions: Vec<Version>,
+    pub(crate) versions: Vec<Arc<Version>>,
     /// Version that objects are stored as.
     pub(crate) storage: String,
 }
@@ -72,7 +72,7 @@ impl Resource {
         self.view_of.as_ref().unwrap_or(&self.collection)
     }
 
-    pub(crate) fn version(&self, name: &str) -> Option<&Version> {
+    pub(crate) fn version(&self, name: &str) -> Option<&Arc<Version>> {
         self.versions.iter().find(|version| version.name == name)
     }
 }

@@ -17,7 +17,7 @@ use crate::store::Key;
 pub(crate) struct Call<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) resource: Arc<Resource>,
-    pub(crate) version: Version,
+    pub(crate) version: Arc<Version>,
     pub(crate) target: Target,
     pub(crate) query: Query,
 }

@@ -1,6 +1,7 @@
 //! CustomResourceDefinitions: from the object to a kind being served.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -96,7 +97,9 @@ pub(crate) fn resource(crd: &Value) -> Result<Resource, Vec<Cause>> {
             ));
         }
         match version["name"].as_str() {
-            Some(_) if version["served"] == true => versions.push(self::version(version)),
+            Some(_) if version["served"] == true => {
+                versions.push(Arc::new(self::version(version)));
+            }
             Some(_) => {}
             None => causes.push(Cause::required(format!("{field}.name"), "")),
         }

@@ -87,7 +87,7 @@ fn of_version<'a>(
     registry: &'a Registry,
     group: &'a str,
     version: &'a str,
-) -> impl Iterator<Item = (&'a Arc<Resource>, &'a Version)> {
+) -> impl Iterator<Item = (&'a Arc<Resource>, &'a Arc<Version>)> {
     registry
         .all()
         .filter(move |resource| resource.group() == group)

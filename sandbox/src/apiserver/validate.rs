@@ -1,7 +1,7 @@
 //! Checking an object against a structural schema, with the causes worded as a kube-apiserver words them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use regex::Regex;
 use serde_json::Value;
@@ -143,7 +143,8 @@ fn check_text(schema: &Value, text: &str, at: &str, causes: &mut Vec<Cause>) {
 /// Whether a pattern is found in a text. Patterns are compiled once, as long as they are not very many.
 fn matches(pattern: &str, text: &str) -> bool {
     const MAX_KEPT: usize = 1000;
-    static COMPILED: Mutex<BTreeMap<String, Option<Regex>>> = Mutex::new(BTreeMap::new());
+    // Shared, not cloned: a clone of a `Regex` begins with caches of its own.
+    static COMPILED: Mutex<BTreeMap<String, Option<Arc<Regex>>>> = Mutex::new(BTreeMap::new());
     let known = {
         let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
         match compiled.get(pattern) {
@@ -152,7 +153,7 @@ fn matches(pattern: &str, text: &str) -> bool {
                 if compiled.len() >= MAX_KEPT {
                     compiled.clear();
                 }
-                let regex = Regex::new(pattern).ok();
+                let regex = Regex::new(pattern).ok().map(Arc::new);
                 compiled.insert(pattern.to_owned(), regex.clone());
                 regex
             }

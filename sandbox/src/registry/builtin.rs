@@ -1,5 +1,7 @@
 //! The table of built-in kinds.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Resource, Version};
@@ -87,13 +89,13 @@ pub(super) fn resources() -> impl Iterator<Item = Resource> {
                 group: String::new(),
                 resource: "events".to_owned(),
             }),
-            versions: vec![Version {
+            versions: vec![Arc::new(Version {
                 name: (*version).to_owned(),
                 status: traits.contains('S'),
                 scale: traits.contains('R'),
                 schema: Value::Null,
                 columns: Vec::new(),
-            }],
+            })],
             storage: (*version).to_owned(),
         },
     )
