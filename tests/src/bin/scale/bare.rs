@@ -1,4 +1,4 @@
-//! The least a program can do: watch checks, and patch the workload of one that fails.
+//! The least a program can do: watch checks, those that are meant for it, and patch the workload of one that fails.
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
@@ -8,7 +8,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, Config, ResourceExt as _};
 use serde_json::json;
 
-/// How it names itself.
+/// How it names itself; the label of checks that are meant for it.
 pub(crate) const AGENT: &str = "bare";
 
 /// Runs until it is killed.
@@ -25,7 +25,8 @@ pub(crate) async fn run(url: &str) -> anyhow::Result<()> {
         &ApiResource::from_gvk_with_plural(&kind, "healthchecks"),
     );
     let workloads: Api<Deployment> = Api::default_namespaced(client);
-    let events = watcher(checks, watcher::Config::default()).applied_objects();
+    let own = watcher::Config::default().labels(AGENT);
+    let events = watcher(checks, own).applied_objects();
     let mut events = std::pin::pin!(events);
     while let Some(check) = events.next().await {
         let check = check?;

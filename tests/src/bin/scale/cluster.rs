@@ -11,11 +11,16 @@ use sandbox::kuberhealthy::v3::health_check;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
+use super::bare;
+
 /// Checks in the cluster.
 pub(crate) const CHECKS: usize = 10_000;
 
 /// Policies, each with a check and a workload of its own.
 pub(crate) const POLICIES: usize = 1_000;
+
+/// Workloads: those that have a policy, and as many that the bare program looks after.
+const TARGETS: usize = 2 * POLICIES;
 
 /// Seconds since all checks have passed: before those that fail, and not so long ago that they are stale.
 const PASSED: u64 = 1000;
@@ -35,8 +40,8 @@ const DRIVER: &str = "scale";
 /// The longest that anything is waited for.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(5);
+/// Between two looks, which take some of the server's time: longer than an action takes.
+const LOOK: Duration = Duration::from_millis(15);
 
 pub(crate) struct Cluster {
     server: ApiServer,
@@ -62,9 +67,11 @@ impl Cluster {
             api.create(HEALTH_CHECKS, &check(number)).await?;
             cluster.passed(number, 1, PASSED).await?;
         }
-        for number in 0..POLICIES {
+        for number in 0..TARGETS {
             api.create(DEPLOYMENTS, &deployment(number)).await?;
             cluster.roll_out(number).await?;
+        }
+        for number in 0..POLICIES {
             api.create(POLICY, &policy(number)).await?;
         }
         Ok(cluster)
@@ -163,6 +170,7 @@ impl Cluster {
         };
         let until = Instant::now() + LIMIT;
         loop {
+            tokio::time::sleep(LOOK).await;
             if let Some(action) = self.server.newest_request(acts) {
                 let failure = self.server.newest_request(fails);
                 let failure = failure.context("the log of requests is too short")?;
@@ -176,13 +184,18 @@ impl Cluster {
                     policy["status"]
                 );
             }
-            tokio::time::sleep(LOOK).await;
         }
     }
 
     /// A run fails, which makes it so many; so many more will until it is acted on.
     pub(crate) async fn fail(&self, number: usize, failures: u32, more: u32) -> anyhow::Result<()> {
         let status = result(false, (1, failures), BETWEEN * u64::from(more));
+        self.write(number, &json!({"status": status})).await
+    }
+
+    /// A run begins.
+    pub(crate) async fn begin(&self, number: usize) -> anyhow::Result<()> {
+        let status = json!({"currentUUID": format!("00000000-0000-4000-8000-{number:012}")});
         self.write(number, &json!({"status": status})).await
     }
 
@@ -222,9 +235,13 @@ fn name(number: usize) -> String {
 }
 
 fn check(number: usize) -> Value {
+    let labels = match number {
+        POLICIES..TARGETS => json!({bare::AGENT: ""}),
+        _ => json!({}),
+    };
     let env = json!([{"name": "CHECK_URL", "value": format!("https://web-{number}.default.svc/healthz")}]);
     json!({
-        "apiVersion": "kuberhealthy.github.io/v2", "kind": "HealthCheck", "metadata": {"name": name(number)},
+        "apiVersion": "kuberhealthy.github.io/v2", "kind": "HealthCheck", "metadata": {"name": name(number), "labels": labels},
         "spec": {
             "runInterval": "10m", "timeout": "1m",
             "podSpec": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "http-check:1", "env": env}]}},

@@ -7,6 +7,7 @@
 
 mod bare;
 mod cluster;
+mod failures;
 mod figures;
 mod process;
 
@@ -14,21 +15,11 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::time::MissedTickBehavior;
-
 use cluster::{CHECKS, Cluster, POLICIES};
-use figures::Latencies;
-use process::Process;
+use process::{Process, SERVER};
 
-/// Failing checks whose way to an action is timed.
-const FAILURES: usize = 500;
-
-/// Ticks between two runs of a check.
-const APART: usize = 25;
-
-/// Failing runs in a row that a policy waits for if it does not say.
-const THRESHOLD: u32 = 3;
+/// Failing checks whose way to an action is timed, of the remediator and of the bare program each.
+const FAILURES: usize = POLICIES;
 
 /// How long CPU time is watched.
 const WATCHED: Duration = Duration::from_secs(20);
@@ -38,7 +29,8 @@ const RUNS_PER_SECOND: u32 = 17;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread serves, so that there is a core left for who is measured.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     match arguments
@@ -75,16 +67,8 @@ fn build_and_run() -> anyhow::Result<()> {
 
 async fn measure(folder: &Path) -> anyhow::Result<()> {
     eprintln!("{CHECKS} checks, {POLICIES} policies ...");
-    let mut cluster = Cluster::start().await?;
-
-    let own = env::current_exe()?;
-    let url = cluster.url();
-    let bare = Process::start(&own, &["--bare", &url], &[])?;
-    cluster.until_watched(bare::AGENT).await?;
-    let bare_latencies = time_failures(&mut cluster, bare::AGENT, 0, 0).await?;
-    drop(bare);
-    // What the remediator finds when it starts is a cluster in which all is well.
-    cluster.pass_runs(0, CHECKS).await?;
+    process::on_core(SERVER)?;
+    let cluster = Cluster::start().await?;
 
     let kubeconfig = cluster.kubeconfig()?;
     let listen = process::free_address()?;
@@ -119,7 +103,11 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
             cluster.pass_runs(passed, RUNS_PER_SECOND as usize).await
         })
         .await?;
-    let latencies = time_failures(&mut cluster, "remediator", FAILURES, THRESHOLD - 1).await?;
+    let (own, url) = (env::current_exe()?, cluster.url());
+    let bare = Process::start(&own, &["--bare", &url], &[])?;
+    cluster.until_watched(bare::AGENT).await?;
+    let (latencies, bare_latencies) = failures::time(&cluster, FAILURES).await?;
+    drop(bare);
 
     println!("{:<52} {:>10}", "binary", figures::megabytes(&binary)?);
     println!("{:<52} {:>8.2} s", "start to ready", ready.as_secs_f64());
@@ -143,39 +131,4 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
     bare_latencies.print("  bare program that watches and patches");
     latencies.print_ratio(&bare_latencies);
     Ok(())
-}
-
-/// Lets checks fail one after the other, as fast as runs end; `first` is the number of the first. Of each so many runs
-/// fail before the one that is timed.
-async fn time_failures(
-    cluster: &mut Cluster,
-    agent: &str,
-    first: usize,
-    before: u32,
-) -> anyhow::Result<Latencies> {
-    let mut latencies = Latencies::default();
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / RUNS_PER_SECOND);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let numbers = first..first + FAILURES;
-    // Check by check, each run one tick: what is timed comes first, and the rest while nothing is waited for.
-    for at in first..numbers.end + APART * before as usize {
-        pace.tick().await;
-        let nth_run = |run: u32| {
-            let began = at.checked_sub(APART * run as usize);
-            began.filter(|number| numbers.contains(number))
-        };
-        if let Some(number) = nth_run(before) {
-            let took = cluster.fail_and_wait(number, agent, before + 1).await;
-            latencies.add(took.with_context(|| format!("check {number}"))?);
-        }
-        for run in 0..before {
-            if let Some(number) = nth_run(run) {
-                cluster.fail(number, run + 1, before - run).await?;
-            }
-        }
-        if let Some(number) = nth_run(before + 2) {
-            cluster.pass(number, 2).await?;
-        }
-    }
-    Ok(latencies)
 }
