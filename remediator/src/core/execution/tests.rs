@@ -134,7 +134,6 @@ fn standing(runs: &[Run]) -> Standing<'_> {
         last_hour: 0,
         term: TERM,
         created: false,
-        precedes: false,
         limits: Limits::default(),
         wanted: Ok(()),
         runs,
