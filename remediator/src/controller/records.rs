@@ -206,10 +206,11 @@ impl<W: Workloads> Leader<W> {
         } = seen;
         let now = clock::now();
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
-        let (rank, last_hour) = self.with_objects(|objects| {
+        let (rank, doubtful, last_hour) = self.with_objects(|objects| {
             let records = &mut objects.records;
             let last_hour = records.count_others(now, record, self.term.0);
-            (records.rank(record, self.term.0), last_hour)
+            let rank = records.rank(record, self.term.0);
+            (rank, records.doubtful(record, self.term.0), last_hour)
         });
         let limits = self.shared.limits;
         let mut settles = None;
@@ -243,6 +244,7 @@ impl<W: Workloads> Leader<W> {
         };
         let standing = Standing {
             rank,
+            doubtful,
             last_hour,
             term: self.term.0,
             created: *created,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock;
 use crate::core::execution::{
-    Creator, at_once, begun, in_flight, last, may_be_begun, rank, unwritten, used,
+    Creator, at_once, begun, doubtful, in_flight, last, rank, unwritten, used,
 };
 use crate::core::{Begun, Limits, ObjectKey, Record, Time};
 
@@ -206,11 +206,9 @@ impl Records {
         self.count_begun(now).saturating_add(about_to)
     }
 
-    /// How many others may be begun by a claim that this leader has not seen: another leader's, or one whose answer
-    /// was lost.
-    fn count_doubtful(&self, record: &Record, term: i64) -> u32 {
-        let others = self.unfinished().filter(|other| other.name != record.name);
-        count(others.filter(|other| may_be_begun(other, term)))
+    /// How many others may be begun although the leader of this term does not see it.
+    pub(in crate::controller) fn doubtful(&self, record: &Record, term: i64) -> u32 {
+        doubtful(record, self.unfinished(), term)
     }
 
     /// Policies with a remediation in flight.
@@ -229,7 +227,7 @@ impl Records {
     ) -> u32 {
         let own = self.get(&record.name).is_some_and(unwritten);
         let begun = self.count_begun(now).saturating_sub(own.into());
-        begun.saturating_add(self.count_doubtful(record, term))
+        begun.saturating_add(self.doubtful(record, term))
     }
 
     /// Whether a leader that has made so many like this could begin the record with its creation.

@@ -32,7 +32,7 @@ pub use answer::answered;
 pub use next::next;
 pub use taken::{Taken, taken};
 pub use turn::{
-    Creator, at_once, begun, certain, idle, in_flight, last, may_be_begun, rank, unwritten, used,
+    Creator, at_once, begun, certain, doubtful, idle, in_flight, last, rank, unwritten, used,
 };
 
 /// Seconds a target has to settle after a write; Kubernetes' default progress deadline of a Deployment.
@@ -80,6 +80,8 @@ impl Refusal {
 pub struct Standing<'a> {
     /// How many records go before it: [`rank`].
     pub rank: u32,
+    /// How many others may be begun although the leader does not see it: [`doubtful`].
+    pub doubtful: u32,
     /// How many others have used up the limit of an hour: [`used`].
     pub last_hour: u32,
     /// The term of the leader that asks.

@@ -98,7 +98,11 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
             return drop(Reason::Forbidden, &refusal.message);
         }
         Live::Unreadable(refusal) => {
-            return patience(now, record, Reason::Refused, TURN, &refusal.message);
+            let wait = patience(now, record, Reason::Refused, TURN, &refusal.message);
+            return match begun(record) {
+                true => wait,
+                false => adopted(record, standing, wait),
+            };
         }
     };
     // A write that has taken effect is acknowledged whether it is still wanted or not.
@@ -293,6 +297,11 @@ fn arrived(now: Time, record: &Record, standing: &Standing<'_>) -> Next {
         Reason::TooManyInFlight
     } else if standing.last_hour >= limits.per_hour {
         Reason::RateLimited
+    } else if rank.saturating_add(standing.doubtful) >= limits.in_flight {
+        return Next::Wait {
+            until: now.plus(1),
+            reason: Reason::TooManyInFlight,
+        };
     } else {
         let mut record = record.clone();
         record.status.touched = status.touched.max(Touched::Maybe);

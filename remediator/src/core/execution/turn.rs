@@ -13,7 +13,10 @@
 //! have been, as none is begun with its creation while such a one is known, or while one is known that comes later by
 //! term and number. All others are begun by a claim, if at all.
 //!
-//! Such a one takes a place like all that are begun, and comes last of them: the others were begun while it was counted.
+//! Such a one takes a place like all that are begun, and comes last of them: the others were begun while it was counted, or
+//! it has not been acted on. Which of both is not known while others may still turn out to be begun, so those are written
+//! first if there is no place for all.
+//!
 //! If its status cannot be written, it keeps its place and nothing else is begun with its creation, but what finds a
 //! place is begun by a claim: whoever leads next finds it still the last, and among no more than are allowed. It is never
 //! acted on (again) before its status is written.
@@ -126,9 +129,12 @@ pub(super) fn foreign(record: &Record, term: i64) -> bool {
     record.status.term != term
 }
 
-/// Whether the record may be begun although the leader of this term does not see it.
-pub fn may_be_begun(record: &Record, term: i64) -> bool {
-    acts(record) && !begun(record) && foreign(record, term)
+/// How many others may be begun although the leader of this term does not see it: by another leader's claim, or by one whose
+/// answer was lost.
+pub fn doubtful<'a>(record: &Record, all: impl IntoIterator<Item = &'a Record>, term: i64) -> u32 {
+    let others = all.into_iter().filter(|other| other.name != record.name);
+    let doubtful = others.filter(|other| acts(other) && !begun(other) && foreign(other, term));
+    u32::try_from(doubtful.count()).unwrap_or(u32::MAX)
 }
 
 fn acts(record: &Record) -> bool {

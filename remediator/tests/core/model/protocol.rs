@@ -5,8 +5,8 @@
 //! leader, whichever replica it is, reads all records first.
 
 use remediator::core::execution::{
-    Answer, Creator, Live, Next, Standing, TargetWrite, answered, at_once, certain, last, next,
-    rank, unwritten,
+    Answer, Creator, Live, Next, Standing, TargetWrite, answered, at_once, certain, doubtful, last,
+    next, rank, unwritten,
 };
 use remediator::core::{
     Begun, CheckStatus, Limits, Phase, Reason, Record, RecordStatus, Run, RunId, Time, Touched,
@@ -308,6 +308,7 @@ impl Protocol {
         };
         let standing = Standing {
             rank: if self.selfish { 0 } else { rank },
+            doubtful: doubtful(&own, &records, state.term),
             last_hour: 0,
             term: state.term,
             created: leader.created == Some(number) || self.hasty,

@@ -2,7 +2,7 @@
 
 use remediator::core::depends::upstreams_recovered;
 use remediator::core::execution::{
-    Creator, Live, Next, Standing, answered, at_once, begun, in_flight, last, next, rank,
+    Creator, Live, Next, Standing, answered, at_once, begun, doubtful, in_flight, last, next, rank,
     unwritten, used,
 };
 use remediator::core::limits::storm;
@@ -587,6 +587,7 @@ impl Simulation {
         let told;
         let standing = Standing {
             rank: if self.blind == Blind::Turn { 0 } else { before },
+            doubtful: doubtful(record, self.all_records(), self.term),
             last_hour: match self.blind {
                 Blind::PerHour => 0,
                 // Who is asked has not been begun if it matters.

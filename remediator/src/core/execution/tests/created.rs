@@ -212,6 +212,33 @@ fn what_has_arrived_without_a_place_is_not_begun_and_takes_its_turn() {
 }
 
 #[test]
+fn nothing_is_written_of_it_before_of_those_that_another_may_have_begun() {
+    let record = acted(Action::RolloutRestart, (TERM - 1, 2));
+    let mut other = named("other", (TERM - 2, 1));
+    assert_eq!(doubtful(&record, [&record, &other], TERM), 1);
+    let wait = ask_as(&record, |standing| standing.doubtful = 1);
+    assert!(matches!(wait, Next::Wait { .. }), "{wait:?}");
+    let roomy = |standing: &mut Standing<'_>| {
+        (standing.doubtful, standing.limits.in_flight) = (1, 2);
+    };
+    assert!(status(ask_as(&record, roomy)).claim.is_some());
+    // Of the other something is written, whatever its target is like.
+    let unreadable = Live::Unreadable(Refusal {
+        code: 503,
+        reason: String::new(),
+        message: String::new(),
+    });
+    let mut full = standing(&[]);
+    full.rank = 1;
+    for live in [unreadable, Live::Target(Box::new(facts()))] {
+        other.status = RecordStatus::default();
+        other.status = status(next(t0(), &other, &live, &full));
+        assert!(!begun(&other));
+        assert_eq!(doubtful(&record, [&other], TERM), 0);
+    }
+}
+
+#[test]
 fn it_is_told_that_it_is_begun_although_its_target_cannot_be_read() {
     let record = acted(Action::RolloutRestart, (TERM - 1, 1));
     let unreadable = Live::Unreadable(Refusal {
