@@ -5,6 +5,9 @@ use crate::core::Begun;
 
 const ACTIONS: [fn() -> Action; 4] = [evict, || Action::RolloutRestart, scale, || Action::Rollback];
 
+/// What else is the matter.
+type Change = fn(&mut Standing<'_>);
+
 /// A record that says that the leader of this term begins it with its creation, as its number so much.
 fn created(action: Action, (term, number): (i64, u32)) -> Record {
     let mut record = record(action);
@@ -97,7 +100,7 @@ fn situations() -> Vec<(Live, Standing<'static>)> {
             facts.current_revision = Some("revision".to_owned());
         }),
     ];
-    let changes: [fn(&mut Standing<'_>); 5] = [
+    let changes: [Change; 5] = [
         |_| {},
         |standing| standing.rank = 1,
         |standing| standing.last_hour = standing.limits.per_hour,
@@ -188,7 +191,7 @@ fn anybody_else_writes_first_that_it_is_begun() {
 
 #[test]
 fn what_has_arrived_without_a_place_is_not_begun_and_takes_its_turn() {
-    let full: [(fn(&mut Standing<'_>), Reason); 2] = [
+    let full: [(Change, Reason); 2] = [
         (|standing| standing.rank = 1, Reason::TooManyInFlight),
         (
             |standing| standing.last_hour = standing.limits.per_hour,
