@@ -50,6 +50,20 @@ impl Keeper {
         self.0.send_replace(Some(Held { term, until }));
     }
 
+    /// Keeps the fence open until this moment, if `term` still is. A term that is over is never taken up again: what was
+    /// remembered in it is gone.
+    #[must_use = "if not, the term is over"]
+    pub fn renew(&self, term: Term, until: Instant) -> bool {
+        self.0.send_if_modified(|held| {
+            let open = held.and_then(|held| held.at(clock::instant()));
+            let renewed = open.is_some_and(|held| held.term == term);
+            if renewed {
+                *held = Some(Held { term, until });
+            }
+            renewed
+        })
+    }
+
     /// Closes the fence now.
     pub fn close(&self) {
         self.0.send_replace(None);
@@ -89,14 +103,14 @@ impl Fence {
     pub async fn lost(&self, term: Term) {
         let mut changes = self.0.clone();
         loop {
-            let Some(held) = *changes.borrow_and_update() else {
+            let held = *changes.borrow_and_update();
+            // At that moment it may be renewed; whoever is later does not have it.
+            let open = held.and_then(|held| held.at(clock::instant()));
+            let Some(held) = open.filter(|held| held.term == term) else {
                 return;
             };
-            if held.term != term {
-                return;
-            }
             tokio::select! {
-                () = tokio::time::sleep_until(held.until.into()) => return,
+                () = tokio::time::sleep_until(held.until.into()) => {}
                 changed = changes.changed() => if changed.is_err() { return },
             }
         }
@@ -130,6 +144,21 @@ mod tests {
         keeper.open(Term(4), now + second);
         drop(keeper);
         assert_eq!(fence.check(now), Err(LostLease), "nobody renews it");
+    }
+
+    #[tokio::test]
+    async fn a_term_that_is_over_is_not_renewed() {
+        let (keeper, fence) = Keeper::new();
+        let soon = || clock::instant() + Duration::from_millis(20);
+        let late = || clock::instant() + Duration::from_secs(60);
+        assert!(!keeper.renew(Term(1), late()), "never opened");
+        keeper.open(Term(1), soon());
+        fence.lost(Term(1)).await;
+        assert!(!keeper.renew(Term(1), late()));
+        assert_eq!(fence.check(clock::instant()), Err(LostLease));
+        keeper.open(Term(2), late());
+        assert!(!keeper.renew(Term(1), late()) && keeper.renew(Term(2), late()));
+        assert_eq!(fence.check(clock::instant()), Ok(Term(2)));
     }
 
     #[tokio::test]

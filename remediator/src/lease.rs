@@ -7,6 +7,7 @@
 //!   takes at most four fifteenths; so the last one of a leader ends before another one may begin.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::{Lease as Object, LeaseSpec};
@@ -61,6 +62,9 @@ pub struct Lease {
     name: String,
     identity: String,
     timings: Timings,
+    /// The greatest term this process knows of: a lease that is created anew, because somebody has deleted it, goes on
+    /// from there.
+    latest: AtomicI64,
 }
 
 /// What was last seen of the lease, and since when.
@@ -90,6 +94,7 @@ impl Lease {
             name: name.to_owned(),
             identity: identity.to_owned(),
             timings,
+            latest: AtomicI64::new(0),
         }
     }
 
@@ -123,6 +128,7 @@ impl Lease {
         loop {
             let (object, until) = self.acquire(failed).await;
             let term = Term(transitions(&object));
+            self.latest.fetch_max(term.0, Ordering::Relaxed);
             *held = Some(object);
             keeper.open(term, until);
             self.keep(term, until, keeper, held, failed).await;
@@ -173,10 +179,12 @@ impl Lease {
                     name: Some(self.name.clone()),
                     ..ObjectMeta::default()
                 },
-                spec: Some(self.spec(1)),
+                spec: Some(self.spec(self.latest.load(Ordering::Relaxed).saturating_add(1))),
             }));
         };
         let spec = object.spec.clone().unwrap_or_default();
+        self.latest
+            .fetch_max(transitions(&object), Ordering::Relaxed);
         if seen.as_ref().is_none_or(|seen| seen.spec != spec) {
             *seen = Some(Seen {
                 spec: spec.clone(),
@@ -210,7 +218,8 @@ impl Lease {
         }
     }
 
-    /// Renews the lease until it is lost, or until nothing has been heard of it for too long.
+    /// Renews the lease until it is lost, or until nothing has been heard of it for too long. A renewal that is answered
+    /// later is none: the lease is acquired anew, and with it a term that nobody had before.
     async fn keep(
         &self,
         term: Term,
@@ -226,12 +235,16 @@ impl Lease {
             }
             tokio::time::sleep(self.timings.retry().min(until - now)).await;
             let start = clock::instant();
-            let Some(object) = held.as_ref() else { return };
+            let Some(object) = held.as_ref().filter(|_| start < until) else {
+                return;
+            };
             match self.renew(object, term).await {
                 Ok(Some(object)) => {
                     *held = Some(object);
                     until = start + self.timings.renewed();
-                    keeper.open(term, until);
+                    if !keeper.renew(term, until) {
+                        return;
+                    }
                 }
                 Ok(None) => return,
                 Err(error) => failed(&error),

@@ -10,9 +10,9 @@ use super::policies::{Look, hold};
 use super::records::Seen;
 use super::requests::denied;
 use super::status::{Asked, Found};
-use super::{Failed, Leader, Workloads};
+use super::{Failed, Leader, REQUEST, Workloads};
 use crate::clock;
-use crate::core::execution::{Live, unwritten};
+use crate::core::execution::Live;
 use crate::core::{Begun, Decision, Facts, Intent, PolicySpec, Reason, Record};
 use crate::crd::{Remediation, remediation, state_view};
 
@@ -29,7 +29,7 @@ impl<W: Workloads> Leader<W> {
         look: &Look<'_>,
         read: Instant,
     ) -> Result<(Found, Asked), Failed> {
-        let mut begun = self.admission.lock().await;
+        let mut number = self.admission.lock().await;
         let look = Look {
             now: clock::now(),
             ..*look
@@ -41,12 +41,12 @@ impl<W: Workloads> Leader<W> {
             _ => return Ok((found, Asked::Granted)),
         };
         let fresh = || clock::instant().saturating_duration_since(read) < FRESH;
-        if fresh() && self.at_once(&intent) {
+        if fresh() && self.at_once(&intent, *number) {
             // Whether the request is answered or not.
-            *begun = begun.saturating_add(1);
+            *number = number.saturating_add(1);
             intent.begun = Some(Begun {
                 term: self.term.0,
-                number: *begun,
+                number: *number,
             });
         }
         let records: Api<Remediation> = Api::namespaced(self.client.clone(), &spec.key.namespace);
@@ -72,13 +72,16 @@ impl<W: Workloads> Leader<W> {
         match belonging(&created) {
             Ok(record) => {
                 self.with_objects(|objects| objects.put_record(record.clone()));
-                let begun = match look.facts.filter(|_| new && fresh()) {
-                    Some(facts) => self.begin(&record, facts).await,
+                let acted = match look.facts.filter(|_| new && fresh()) {
+                    // What is not done in time is gone on with as after a crash.
+                    Some(facts) => tokio::time::timeout(REQUEST, self.begin(&record, facts))
+                        .await
+                        .unwrap_or(Err(Failed::Timeout)),
                     None => Ok(()),
                 };
                 // Whatever is next for it.
                 self.look_at_record(record.name);
-                begun?;
+                acted?;
             }
             Err(why) => {
                 found.decision = hold(Reason::Conflict, Reason::Conflict.message(why));
@@ -88,17 +91,21 @@ impl<W: Workloads> Leader<W> {
     }
 
     /// Whether the remediation can be begun with the creation of its record.
-    fn at_once(&self, intent: &Intent) -> bool {
+    fn at_once(&self, intent: &Intent, number: u32) -> bool {
+        let (now, limits) = (clock::now(), self.shared.limits);
         let record = Record::planned(intent.clone());
-        let limit = self.shared.limits.in_flight;
-        self.with_objects(|objects| objects.records.at_once(&record, self.term.0, limit))
+        let term = self.term.0;
+        self.with_objects(|objects| {
+            let made = Begun { term, number };
+            objects.records.at_once(now, &record, made, limits)
+        })
     }
 
     /// Acts for a record that has been begun with its creation just now.
     async fn begin(&self, record: &Record, facts: &Facts) -> Result<(), Failed> {
         // An edit that a watch has told of meanwhile counts.
         let policy = self.policy_of(&record.intent);
-        if !unwritten(record) || policy.is_none() {
+        if !record.untold() || policy.is_none() {
             return Ok(());
         }
         let seen = Seen {

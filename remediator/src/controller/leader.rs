@@ -79,6 +79,7 @@ impl<W: Workloads> Leader<W> {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(PAUSE));
         }
+        self.with_objects(|objects| objects.records.inherit());
         let limits = self.shared.limits;
         let storm = self.with_objects(|objects| world::inherited(objects, &limits, clock::now()));
         *lock(&self.shared.storm) = storm;

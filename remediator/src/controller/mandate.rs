@@ -9,8 +9,9 @@ pub(super) fn pending(record: &Record) -> bool {
 }
 
 /// Whether what is still to be done for a record is what its policy would have done: the incident, the step and the mode
-/// are the policy's own. The policy is read at most a second before the first write, so that an edit of it counts until
-/// then; of several pods it counts before each.
+/// are the policy's own. The policy is read at most a second before the first write is begun, so that an edit of it
+/// counts until then, or until a little earlier where the write first reads what it is made of, as for a StatefulSet and
+/// for a rollback; of several pods it counts before each.
 pub(super) fn backed(
     spec: &PolicySpec,
     state: &PolicyState,

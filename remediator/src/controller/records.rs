@@ -1,5 +1,6 @@
 //! Drives a record to its end. What comes next is asked of the core each time; nothing is remembered here.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +15,7 @@ use super::objects::{Policy, belonging};
 use super::world::View;
 use super::{Failed, Leader, Workloads};
 use crate::clock;
-use crate::core::execution::{
-    Live, Next, Refusal, Standing, answered, begun, idle, need, next, unwritten,
-};
+use crate::core::execution::{Live, Next, Refusal, Standing, answered, certain, idle, need, next};
 use crate::core::{
     CheckStatus, Intent, ObjectKey, Reason, Record, RecordStatus, Time, still_wanted, target_allows,
 };
@@ -61,8 +60,7 @@ impl<W: Workloads> Leader<W> {
             }
             let seen = self.look(&record).await?;
             // Alone, so that two records never take the last place at once; nothing is read meanwhile.
-            let known = begun(&record) && !unwritten(&record);
-            let _alone = match known || record.finished() || idle(&record) {
+            let _alone = match certain(&record) {
                 true => None,
                 false => Some(self.admission.lock().await),
             };
@@ -95,6 +93,8 @@ impl<W: Workloads> Leader<W> {
             Next::Act(write) => {
                 let namespace = &record.name.namespace;
                 let target = &record.intent.target;
+                // From here on it may have been done, even if this ends before there is an answer.
+                let record = &*self.acting(record, seen.created);
                 let answer = self
                     .workloads
                     .write(&self.fence, namespace, target, &write)
@@ -115,6 +115,15 @@ impl<W: Workloads> Leader<W> {
             }
             Next::Finished => ControlFlow::Break(None),
         })
+    }
+
+    /// The record as it is acted on, which is remembered if that comes with its creation.
+    fn acting<'a>(&self, record: &'a Record, created: bool) -> Cow<'a, Record> {
+        if !created {
+            return Cow::Borrowed(record);
+        }
+        self.with_objects(|objects| objects.records.begin(record));
+        Cow::Owned(record.clone().begun_with_creation())
     }
 
     /// Reads what the record needs.
@@ -197,13 +206,11 @@ impl<W: Workloads> Leader<W> {
         } = seen;
         let now = clock::now();
         let spec = policy.as_ref().and_then(|policy| policy.spec.as_ref().ok());
-        let (rank, last_hour, precedes) = self.with_objects(|objects| {
+        let (rank, doubtful, last_hour) = self.with_objects(|objects| {
             let records = &mut objects.records;
-            let begun = records.count_begun(now);
-            let doubtful = records.count_doubtful(record, self.term.0);
+            let last_hour = records.count_others(now, record, self.term.0);
             let rank = records.rank(record, self.term.0);
-            let precedes = records.precedes(record);
-            (rank, begun.saturating_add(doubtful), precedes)
+            (rank, records.doubtful(record, self.term.0), last_hour)
         });
         let limits = self.shared.limits;
         let mut settles = None;
@@ -237,10 +244,10 @@ impl<W: Workloads> Leader<W> {
         };
         let standing = Standing {
             rank,
+            doubtful,
             last_hour,
             term: self.term.0,
             created: *created,
-            precedes,
             limits,
             wanted,
             runs: &runs,

@@ -46,21 +46,16 @@ pub struct Intent {
     pub revert_after: Option<u32>,
     /// Why this step, if the policy learns from earlier outcomes.
     pub choice: Option<Choice>,
-    /// By whom it was begun with its creation; none if it is begun by a later claim.
+    /// By whom it was begun with its creation; none if it is begun by a later claim. Anybody may have written it who may
+    /// create records: it says in which order they were made, not that anything was done.
     pub begun: Option<Begun>,
 }
 
 impl Intent {
-    /// What became of it as long as nothing is written of that. What is begun with its creation has its claim from there.
-    pub fn unwritten(&self) -> RecordStatus {
-        match self.begun {
-            Some(begun) if self.mode == Mode::Enforce => RecordStatus {
-                claim: Some(self.claim.clone()),
-                term: begun.term,
-                ..RecordStatus::default()
-            },
-            _ => RecordStatus::default(),
-        }
+    /// Whether it can be begun with the creation of its record. What is to be set back cannot: the claim in its status says
+    /// that the number of replicas to go back to is what a leader has found.
+    pub fn at_once(&self) -> bool {
+        self.mode == Mode::Enforce && self.revert_after.is_none()
     }
 }
 
@@ -194,7 +189,8 @@ pub struct RecordStatus {
     pub revert: Option<Revert>,
     /// Term of the leader that wrote it last.
     pub term: i64,
-    /// When it was begun: its first claim.
+    /// When it was begun: its first claim; for what was begun with its creation the time of the decision, as both are
+    /// one.
     pub begun: Option<Time>,
 }
 
@@ -277,9 +273,35 @@ impl Record {
             resource_version: String::new(),
             deleting: false,
             approved: false,
-            status: intent.unwritten(),
+            status: RecordStatus::default(),
             intent,
         }
+    }
+
+    /// Whether it may have been begun with its creation, for all that it says: nothing is written of what became of it.
+    pub fn untold(&self) -> bool {
+        let status = RecordStatus {
+            term: 0,
+            ..self.status.clone()
+        };
+        // A write of which nobody knows whether it took effect has no leader's term.
+        let told = self.status.term > 0 || status != RecordStatus::default();
+        !told && self.intent.begun.is_some() && self.intent.at_once()
+    }
+
+    /// The record for who knows that it was begun with its creation, or has to reckon with that: it has its claim from
+    /// there.
+    #[must_use]
+    pub fn begun_with_creation(self) -> Record {
+        let status = match self.intent.begun.filter(|_| self.untold()) {
+            Some(begun) => RecordStatus {
+                claim: Some(self.intent.claim.clone()),
+                term: begun.term,
+                ..RecordStatus::default()
+            },
+            None => return self,
+        };
+        Record { status, ..self }
     }
 
     /// Whether nothing is to be done for it any more, other than setting back replicas.

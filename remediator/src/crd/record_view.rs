@@ -108,7 +108,7 @@ pub fn record_view(object: &Remediation) -> Result<Record, Invalid> {
     };
     let status = match &object.status {
         Some(status) => read_status(status)?,
-        None => intent.unwritten(),
+        None => RecordStatus::default(),
     };
     Ok(Record {
         name: ObjectKey {

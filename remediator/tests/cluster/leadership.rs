@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease as Object;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use kube::{Client, Config};
 use remediator::clock;
 use remediator::fence::{Fence, Keeper, Term};
@@ -154,6 +154,41 @@ async fn a_slow_renewal_fences() {
     assert!(!a.may_write());
     server.faults().clear();
     assert!(a.leads().await > term);
+}
+
+#[tokio::test]
+async fn a_renewal_that_comes_too_late_is_a_new_term() {
+    let server = server().await;
+    let a = Replica::start(&server, "a");
+    let term = a.leads().await;
+    // Refused until just before the time is over: the next one would succeed, but after it.
+    let refused = Rule::refuse(503).agent("a").verb("update").times(4);
+    server.faults().add(refused);
+    soon(a.fence.lost(term)).await;
+    assert!(a.leads().await > term);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_deleted_goes_on_with_later_terms() {
+    let server = server().await;
+    let a = Replica::start(&server, "a");
+    let b = Replica::start(&server, "b");
+    let (term, other, name) = tokio::select! {
+        term = a.leads() => (term, &b, "b"),
+        term = b.leads() => (term, &a, "a"),
+    };
+    // Who looks again has seen what it looked at before.
+    let looks = || {
+        let requests = server.requests();
+        let found = requests.iter().filter(|request| request.code == Some(200));
+        found.filter(|request| request.agent == name).count()
+    };
+    until(|| looks() >= 2).await;
+    leases(&server)
+        .delete(LEASE, &DeleteParams::default())
+        .await
+        .unwrap();
+    assert!(other.leads().await > term);
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::clock;
-use crate::core::execution::{at_once, begun, in_flight, may_be_begun, precedes, rank, used};
-use crate::core::{ObjectKey, Record, Time};
+use crate::core::execution::{
+    Creator, at_once, begun, doubtful, in_flight, last, rank, unwritten, used,
+};
+use crate::core::{Begun, Limits, ObjectKey, Record, Time};
 
 /// An hour, for the limit of remediations in it.
 const HOUR: i64 = 3600;
@@ -37,6 +39,11 @@ pub(in crate::controller) struct Records {
     unfinished: BTreeMap<ObjectKey, Record>,
     times: BTreeSet<(Time, ObjectKey)>,
     gone: Gone,
+    /// UIDs of those that may have been acted on without a word of that in their status: at most one that a leader has
+    /// found and one that it has created itself.
+    at_once: BTreeSet<String>,
+    /// The greatest that any record was begun as, whether it still exists or not.
+    greatest: Option<Begun>,
 }
 
 /// When records were begun that do not exist any more: whoever deletes a policy and creates it anew, or deletes records,
@@ -88,12 +95,37 @@ impl Records {
         // One of the same name that is another is gone.
         let replaced = self.take(&record.name);
         if let Some(replaced) = replaced.filter(|replaced| replaced.uid != record.uid) {
+            self.at_once.remove(&replaced.uid);
             self.gone.remember(&replaced);
         }
+        if !record.untold() {
+            self.at_once.remove(&record.uid);
+        }
+        self.greatest = self.greatest.max(record.intent.begun);
         self.put(record);
     }
 
+    /// The record was begun with its creation, or may have been: this is taken for granted until something is written of
+    /// it.
+    pub(in crate::controller) fn begin(&mut self, record: &Record) {
+        if let Some(known) = self.take(&record.name) {
+            self.at_once.insert(record.uid.clone());
+            self.put(known);
+        }
+    }
+
+    /// All records are known that a former leader may have acted on.
+    pub(in crate::controller) fn inherit(&mut self) {
+        if let Some(last) = last(self.unfinished()).cloned() {
+            self.begin(&last);
+        }
+    }
+
     fn put(&mut self, record: Record) {
+        let record = match self.at_once.contains(&record.uid) {
+            true => record.begun_with_creation(),
+            false => record,
+        };
         let owner = Owner {
             policy: record.intent.policy.clone(),
             uid: record.intent.policy_uid.clone(),
@@ -123,6 +155,7 @@ impl Records {
 
     pub(super) fn remove(&mut self, key: &ObjectKey) {
         if let Some(record) = self.take(key) {
+            self.at_once.remove(&record.uid);
             self.gone.remember(&record);
         }
     }
@@ -173,11 +206,9 @@ impl Records {
         self.count_begun(now).saturating_add(about_to)
     }
 
-    /// How many others may be begun by a claim that this leader has not seen: another leader's, or one whose answer
-    /// was lost.
-    pub(in crate::controller) fn count_doubtful(&self, record: &Record, term: i64) -> u32 {
-        let others = self.unfinished().filter(|other| other.name != record.name);
-        count(others.filter(|other| may_be_begun(other, term)))
+    /// How many others may be begun although the leader of this term does not see it.
+    pub(in crate::controller) fn doubtful(&self, record: &Record, term: i64) -> u32 {
+        doubtful(record, self.unfinished(), term)
     }
 
     /// Policies with a remediation in flight.
@@ -187,14 +218,33 @@ impl Records {
             .collect()
     }
 
-    /// Whether the record could be begun with its creation, as the leader of this term knows the others.
-    pub(in crate::controller) fn at_once(&self, record: &Record, term: i64, limit: u32) -> bool {
-        at_once(record, self.unfinished(), term, limit)
+    /// How many others have used up the limit of an hour, or may have, as the leader of this term knows them.
+    pub(in crate::controller) fn count_others(
+        &mut self,
+        now: Time,
+        record: &Record,
+        term: i64,
+    ) -> u32 {
+        let own = self.get(&record.name).is_some_and(unwritten);
+        let begun = self.count_begun(now).saturating_sub(own.into());
+        begun.saturating_add(self.doubtful(record, term))
     }
 
-    /// Whether something has to be written of another first.
-    pub(in crate::controller) fn precedes(&self, record: &Record) -> bool {
-        precedes(record, self.unfinished())
+    /// Whether a leader that has made so many like this could begin the record with its creation.
+    pub(in crate::controller) fn at_once(
+        &mut self,
+        now: Time,
+        record: &Record,
+        made: Begun,
+        limits: Limits,
+    ) -> bool {
+        let creator = Creator {
+            made,
+            greatest: self.greatest,
+            last_hour: self.count_others(now, record, made.term),
+            limits,
+        };
+        at_once(record, self.unfinished.values(), &creator)
     }
 
     /// How many others go before this one, as the leader of this term knows them.

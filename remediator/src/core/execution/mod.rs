@@ -10,7 +10,8 @@
 //! Every write to a target carries the resourceVersion in the record's claim or the UID of a pod: of two processes with
 //! the same record only one has an effect, however late its packet arrives. The claim is persisted before the first
 //! write, by the leader that makes it: with the record, if there is a place for it, or in its status. So a record without
-//! a claim has touched nothing and never will; one with a claim may have, even after it is over, and says so.
+//! a claim has touched nothing and never will, unless it was begun with its creation; one with a claim may have, even
+//! after it is over, and says so.
 
 mod answer;
 mod next;
@@ -30,7 +31,9 @@ use super::{
 pub use answer::answered;
 pub use next::next;
 pub use taken::{Taken, taken};
-pub use turn::{at_once, begun, idle, in_flight, may_be_begun, precedes, rank, unwritten, used};
+pub use turn::{
+    Creator, at_once, begun, certain, doubtful, idle, in_flight, last, rank, unwritten, used,
+};
 
 /// Seconds a target has to settle after a write; Kubernetes' default progress deadline of a Deployment.
 pub const SETTLE_SECONDS: u32 = 600;
@@ -77,14 +80,14 @@ impl Refusal {
 pub struct Standing<'a> {
     /// How many records go before it: [`rank`].
     pub rank: u32,
+    /// How many others may be begun although the leader does not see it: [`doubtful`].
+    pub doubtful: u32,
     /// How many others have used up the limit of an hour: [`used`].
     pub last_hour: u32,
     /// The term of the leader that asks.
     pub term: i64,
-    /// Whether it has created the record just now, and has done nothing for it yet.
+    /// Whether it has created the record just now to begin it with that, and has done nothing for it yet.
     pub created: bool,
-    /// Whether something has to be written of another first: [`precedes`].
-    pub precedes: bool,
     /// The remediator's limits.
     pub limits: Limits,
     /// Whether the policy would still act, and why not.

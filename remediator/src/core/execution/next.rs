@@ -22,9 +22,16 @@ const HOURLY: u32 = 30;
 /// What the record needs next. Nothing but the record is remembered from one call to the next: whoever calls it, after
 /// whatever crash, gets the same answer for the same world.
 ///
-/// What was begun with its creation is acted on at once by who has created it. Anybody else first writes that it is
-/// begun, or, if others go before it, that it is not: then its creation has arrived too late for who sent it.
+/// What was begun with its creation is acted on at once by who has created it, or else goes the way of any other: nothing
+/// has been done for it then. What a former leader may have acted on is first told to be begun, or, if others go before
+/// it, not to be: then its creation has arrived too late for who sent it.
 pub fn next(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Next {
+    if standing.created && record.untold() {
+        let begun = record.clone().begun_with_creation();
+        if let act @ Next::Act(_) = follow(now, &begun, live, standing) {
+            return act;
+        }
+    }
     match follow(now, record, live, standing) {
         Next::Status(status) => Next::Status(written(&record.intent, status)),
         // Whatever it waits for: nothing else is begun before something is written of it.
@@ -91,7 +98,11 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
             return drop(Reason::Forbidden, &refusal.message);
         }
         Live::Unreadable(refusal) => {
-            return patience(now, record, Reason::Refused, TURN, &refusal.message);
+            let wait = patience(now, record, Reason::Refused, TURN, &refusal.message);
+            return match begun(record) {
+                true => wait,
+                false => adopted(record, standing, wait),
+            };
         }
     };
     // A write that has taken effect is acknowledged whether it is still wanted or not.
@@ -129,7 +140,7 @@ fn begin(now: Time, record: &Record, live: &Live, standing: &Standing<'_>) -> Ne
         return adopted(record, standing, wait);
     }
     // The decision asked too, but this may be long after it.
-    if !begun(record) && standing.last_hour >= standing.limits.per_hour {
+    if (!begun(record) || standing.created) && standing.last_hour >= standing.limits.per_hour {
         let wait = patience(now, record, Reason::RateLimited, HOURLY, "");
         return adopted(record, standing, wait);
     }
@@ -277,23 +288,30 @@ fn claimed(now: Time, record: &Record, claim: Claim, standing: &Standing<'_>) ->
     })
 }
 
-/// Of a record that somebody has begun with its creation: that it is begun, or that it is not.
+/// Of a record that may have been begun with its creation: that it is begun, or that it is not. It has not been acted on if
+/// there was no place for it.
 fn arrived(now: Time, record: &Record, standing: &Standing<'_>) -> Next {
     let status = &record.status;
-    if standing.rank >= standing.limits.in_flight {
-        return Next::Status(RecordStatus {
-            claim: None,
-            term: standing.term,
-            ..to(status, Phase::Pending, Reason::TooManyInFlight, "")
-        });
-    }
-    if standing.precedes {
+    let Standing { rank, limits, .. } = standing;
+    let why = if *rank >= limits.in_flight {
+        Reason::TooManyInFlight
+    } else if standing.last_hour >= limits.per_hour {
+        Reason::RateLimited
+    } else if rank.saturating_add(standing.doubtful) >= limits.in_flight {
         return Next::Wait {
             until: now.plus(1),
             reason: Reason::TooManyInFlight,
         };
-    }
-    claimed(now, record, record.intent.claim.clone(), standing)
+    } else {
+        let mut record = record.clone();
+        record.status.touched = status.touched.max(Touched::Maybe);
+        return claimed(now, &record, record.intent.claim.clone(), standing);
+    };
+    Next::Status(RecordStatus {
+        claim: None,
+        term: standing.term,
+        ..to(status, Phase::Pending, why, "")
+    })
 }
 
 /// The status without what it waited for.

@@ -131,10 +131,10 @@ fn facts() -> Facts {
 fn standing(runs: &[Run]) -> Standing<'_> {
     Standing {
         rank: 0,
+        doubtful: 0,
         last_hour: 0,
         term: TERM,
         created: false,
-        precedes: false,
         limits: Limits::default(),
         wanted: Ok(()),
         runs,

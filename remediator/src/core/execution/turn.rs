@@ -6,15 +6,22 @@
 //! the first, as many as are allowed, can have been written, because the others were begun by requests whose answers
 //! nobody saw.
 //!
-//! Most are begun with their creation, which saves a request on the way to the action. No later write keeps the creation
-//! of such a record from arriving late, so there is more to them as long as nothing is written of what became of them
-//! ([`unwritten`]). None is begun while another one is known. So of several the last, by term and number, is the only
-//! one that can have been written, and it goes before the others and after all that are told more of. Who has created one
-//! acts at once, or else nobody does before it is written that it is begun, or that it is not: [`next`](super::next()).
+//! Most are begun with their creation, which saves a request on the way to the action. What a record says of that is not
+//! believed: it may be anybody's, or its creation may have arrived too late for who sent it. A leader knows of two that
+//! may have been acted on without a word of that in their status ([`unwritten`]): the one it has created and acted on
+//! itself, until its status is written; and of those that it finds when it begins to lead the [`last`]. No other one can
+//! have been, as none is begun with its creation while such a one is known, or while one is known that comes later by
+//! term and number. All others are begun by a claim, if at all.
+//!
+//! Such a one takes a place like all that are begun, and comes last of them: the others were begun while it was counted, or
+//! it has not been acted on. Which of both is not known while others may still turn out to be begun, so those are written
+//! first if there is no place for all.
+//!
+//! If its status cannot be written, it keeps its place and nothing else is begun with its creation, but what finds a
+//! place is begun by a claim: whoever leads next finds it still the last, and among no more than are allowed. It is never
+//! acted on (again) before its status is written.
 
-use std::cmp::Reverse;
-
-use crate::core::{Begun, Mode, Phase, Record, Time, Touched};
+use crate::core::{Begun, Limits, Mode, Phase, Record, Time, Touched};
 
 /// Whether a write to the target may have been made for the record.
 pub fn begun(record: &Record) -> bool {
@@ -24,21 +31,57 @@ pub fn begun(record: &Record) -> bool {
         || matches!(status.phase, Phase::Applied | Phase::Verifying)
 }
 
-/// Whether the record was begun with its creation, and nothing is written yet of what became of it.
+/// Whether the record is known to have been begun with its creation, or may have been, and nothing is written yet of what
+/// became of it: [`Record::begun_with_creation`].
 pub fn unwritten(record: &Record) -> bool {
     // Whatever is written of one that is begun says since when.
     let status = &record.status;
     record.intent.begun.is_some() && status.claim.is_some() && status.begun.is_none()
 }
 
-/// Whether the record could be begun with its creation, as the leader of this term knows the others.
+/// Of the records that a leader finds when it begins, the one that may have been begun with its creation and acted on.
+pub fn last<'a>(all: impl IntoIterator<Item = &'a Record>) -> Option<&'a Record> {
+    let untold = all.into_iter().filter(|record| record.untold());
+    untold.max_by_key(|record| record.intent.begun)
+}
+
+/// A leader that is about to create a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Creator {
+    /// Its term, and how many records it has begun with their creation.
+    pub made: Begun,
+    /// The greatest of all records that it knows, over or not.
+    pub greatest: Option<Begun>,
+    /// How many others have used up the limit of an hour, or may have.
+    pub last_hour: u32,
+    /// The remediator's limits.
+    pub limits: Limits,
+}
+
+/// Whether the record could be begun with its creation, as its creator knows the others. A greater one that another leader
+/// seems to have made means that terms do not follow each other: the lease was deleted, or the record is forged.
 pub fn at_once<'a>(
     record: &Record,
-    all: impl IntoIterator<Item = &'a Record>,
-    term: i64,
-    limit: u32,
+    all: impl IntoIterator<Item = &'a Record> + Clone,
+    creator: &Creator,
 ) -> bool {
-    record.intent.mode == Mode::Enforce && rank(record, all, term) < limit
+    let Creator {
+        made,
+        greatest,
+        last_hour,
+        limits,
+    } = *creator;
+    record.intent.at_once()
+        && greatest <= Some(made)
+        && last_hour < limits.per_hour
+        && rank(record, all.clone(), made.term) < limits.in_flight
+        && !all.into_iter().any(unwritten)
+}
+
+/// Whether it is settled that the record was begun, or that nothing is begun for it: then it can be worked on while others
+/// are begun.
+pub fn certain(record: &Record) -> bool {
+    record.finished() || idle(record) || begun(record) && !unwritten(record)
 }
 
 /// Whether nothing is done for the record as it is, whatever its target is like: nobody has approved it, or it is a dry
@@ -63,15 +106,7 @@ pub fn used(now: Time, record: &Record) -> Option<Time> {
     (status.touched != Touched::No).then(|| last.unwrap_or(record.intent.time))
 }
 
-/// Whether another one that was begun with its creation goes after this one. Of that something has to be written first: a
-/// former leader may have written that it is begun, and that may arrive at any moment.
-pub fn precedes<'a>(record: &Record, all: impl IntoIterator<Item = &'a Record>) -> bool {
-    let after = |other: &Record| acts(other) && unwritten(other) && place(record) < place(other);
-    all.into_iter().any(after)
-}
-
-/// How many other records go before this one, as the leader of this term knows them; the greatest number if it may not
-/// be begun before something is written of another.
+/// How many other records go before this one, as the leader of this term knows them.
 pub fn rank<'a>(record: &Record, all: impl IntoIterator<Item = &'a Record>, term: i64) -> u32 {
     let before = |other: &Record| match (begun(record), begun(other)) {
         (true, false) => false,
@@ -84,9 +119,6 @@ pub fn rank<'a>(record: &Record, all: impl IntoIterator<Item = &'a Record>, term
         if other.name == record.name || !acts(other) {
             continue;
         }
-        if !begun(record) && unwritten(other) {
-            return u32::MAX;
-        }
         rank = rank.saturating_add(before(other).into());
     }
     rank
@@ -97,9 +129,12 @@ pub(super) fn foreign(record: &Record, term: i64) -> bool {
     record.status.term != term
 }
 
-/// Whether the record may be begun although the leader of this term does not see it.
-pub fn may_be_begun(record: &Record, term: i64) -> bool {
-    acts(record) && !begun(record) && foreign(record, term)
+/// How many others may be begun although the leader of this term does not see it: by another leader's claim, or by one whose
+/// answer was lost.
+pub fn doubtful<'a>(record: &Record, all: impl IntoIterator<Item = &'a Record>, term: i64) -> u32 {
+    let others = all.into_iter().filter(|other| other.name != record.name);
+    let doubtful = others.filter(|other| acts(other) && !begun(other) && foreign(other, term));
+    u32::try_from(doubtful.count()).unwrap_or(u32::MAX)
 }
 
 fn acts(record: &Record) -> bool {
@@ -112,11 +147,10 @@ fn acts(record: &Record) -> bool {
 }
 
 /// What waits for a disruption budget comes last, so that nothing waits for it.
-fn place(record: &Record) -> (Option<Reverse<Begun>>, bool, Time, &str, &str) {
+fn place(record: &Record) -> (bool, bool, Time, &str, &str) {
     let name = &record.name;
-    let unwritten = record.intent.begun.filter(|_| unwritten(record));
     (
-        unwritten.map(Reverse),
+        unwritten(record),
         record.status.phase == Phase::Blocked,
         record.intent.time,
         &name.namespace,

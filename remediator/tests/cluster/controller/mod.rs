@@ -1,6 +1,7 @@
 //! The controller on the sandbox's API server.
 
 mod cascade;
+mod created;
 mod events;
 mod history;
 mod hostile;

@@ -521,7 +521,7 @@ proptest! {
         let mut object = remediation(&intent, &policy());
         prop_assert_eq!(
             &record_view(&stored("remediations.yaml", &object)).unwrap().status,
-            &intent.unwritten()
+            &RecordStatus::default()
         );
         object.spec.approved = approved;
         object.status = Some(record_status(&intent, &status));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use stateright::{Checker, Model};
 
-use protocol::{LIMIT, ONCE, Protocol, State};
+use protocol::{LIMIT, ONCE, Protocol, State, UNTOUCHED};
 use server::Kind;
 
 /// Explores all of it. Every property must hold.
@@ -132,7 +132,7 @@ fn the_limit_holds_though_creations_begin() {
 
 #[test]
 fn what_its_creation_begins_takes_effect_once() {
-    for kind in [Kind::Pods(1), Kind::Restart, Kind::Scale] {
+    for kind in [Kind::Pods(1), Kind::Restart, Kind::Rollback] {
         explore(Protocol {
             creates: true,
             ..Protocol::of(&[kind])
@@ -197,4 +197,34 @@ fn who_acts_on_what_another_has_begun_exceeds_the_limit() {
     };
     let found = model.checker().threads(2).spawn_bfs().join();
     assert!(found.discovery(LIMIT).is_some());
+}
+
+/// Whether the model breaks this promise.
+fn breaks(model: Protocol, promise: &'static str) -> bool {
+    let found = model.checker().threads(2).spawn_bfs().join();
+    found.discovery(promise).is_some()
+}
+
+#[test]
+fn who_does_not_reckon_with_what_another_has_begun_writes_wrong_records() {
+    assert!(breaks(
+        Protocol {
+            forgetful: true,
+            creates: true,
+            ..Protocol::of(&[Kind::Pods(1)])
+        },
+        UNTOUCHED
+    ));
+}
+
+/// So a lease never gives the same one twice.
+#[test]
+fn with_a_term_that_another_had_the_limit_is_exceeded() {
+    assert!(breaks(
+        Protocol {
+            again: true,
+            ..created()
+        },
+        LIMIT
+    ));
 }

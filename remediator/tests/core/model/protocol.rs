@@ -5,8 +5,8 @@
 //! leader, whichever replica it is, reads all records first.
 
 use remediator::core::execution::{
-    Answer, Live, Next, Standing, TargetWrite, answered, at_once, begun, next, precedes, rank,
-    unwritten,
+    Answer, Creator, Live, Next, Standing, TargetWrite, answered, at_once, certain, doubtful, last,
+    next, rank, unwritten,
 };
 use remediator::core::{
     Begun, CheckStatus, Limits, Phase, Reason, Record, RecordStatus, Run, RunId, Time, Touched,
@@ -46,6 +46,10 @@ pub(super) struct Protocol {
     pub(super) selfish: bool,
     /// The leader acts at once on whatever was begun with its creation, by whomever and whenever.
     pub(super) hasty: bool,
+    /// The leader does not reckon with the last one having acted on what it created.
+    pub(super) forgetful: bool,
+    /// A replica that takes over has the term of the one before.
+    pub(super) again: bool,
 }
 
 impl Protocol {
@@ -67,6 +71,8 @@ impl Protocol {
             lax: false,
             selfish: false,
             hasty: false,
+            forgetful: false,
+            again: false,
         }
     }
 
@@ -79,14 +85,29 @@ impl Protocol {
         record
     }
 
-    /// A record as it is created.
-    fn creation(&self, number: usize, begun: Option<Begun>) -> Stored {
-        let mut intent = self.created[number].intent.clone();
-        intent.begun = begun;
-        Stored {
-            version: 0,
-            begun,
-            status: intent.unwritten(),
+    /// The leader that finds these records.
+    fn leader(&self, records: &[Option<Stored>]) -> Leader {
+        let mut leader = Leader {
+            cache: records.to_vec(),
+            created: None,
+            begun: 0,
+        };
+        let known = self.known(&leader);
+        if let Some(last) = last(&known).filter(|_| !self.forgetful) {
+            let number = self
+                .created
+                .iter()
+                .position(|record| record.name == last.name);
+            self.begin(&mut leader, number.unwrap());
+        }
+        leader
+    }
+
+    /// The leader reckons with the record having been acted on at its creation.
+    fn begin(&self, leader: &mut Leader, number: usize) {
+        if let Some(stored) = leader.cache[number].clone() {
+            let status = self.record(number, &stored).begun_with_creation().status;
+            leader.cache[number] = Some(Stored { status, ..stored });
         }
     }
 }
@@ -127,6 +148,7 @@ pub(super) struct State {
     packets: Vec<Packet>,
     leader: Option<Leader>,
     term: i64,
+    changes: u8,
     lost: u8,
     meddling: u8,
     wanted: bool,
@@ -156,6 +178,8 @@ pub(super) enum Event {
     Lose(usize),
     /// The leader waits for the answer no longer.
     GiveUp(usize),
+    /// Nor does it make anything of that: what it did is broken off.
+    BreakOff(usize),
     /// The workload's controllers do their work.
     Settle(usize),
     /// Its status changes; or somebody else changes its spec.
@@ -228,10 +252,7 @@ impl Protocol {
     fn free(&self, state: &State, leader: &Leader, number: usize) -> bool {
         let alone = |number: usize| match &leader.cache[number] {
             None => true,
-            Some(stored) => {
-                let record = self.record(number, stored);
-                !record.finished() && (!begun(&record) || unwritten(&record))
-            }
+            Some(stored) => !certain(&self.record(number, stored)),
         };
         let mut others = (0..self.kinds.len()).filter(|other| *other != number);
         let busy = |other: usize| state.waits(other) || leader.created == Some(other);
@@ -246,12 +267,25 @@ impl Protocol {
         if leader.cache[number].is_some() || !self.free(state, leader, number) {
             return None;
         }
-        let begun = Begun {
-            term: state.term,
-            number: leader.begun + 1,
-        };
         let records = self.known(leader);
-        let first = at_once(&self.created[number], &records, state.term, 1);
+        let made = Begun {
+            term: state.term,
+            number: leader.begun,
+        };
+        let creator = Creator {
+            made,
+            greatest: records
+                .iter()
+                .filter_map(|record| record.intent.begun)
+                .max(),
+            last_hour: 0,
+            limits: Limits::default(),
+        };
+        let first = at_once(&self.created[number], &records, &creator);
+        let begun = Begun {
+            number: made.number + 1,
+            ..made
+        };
         Some(Request::Create((first || self.selfish).then_some(begun)))
     }
 
@@ -274,10 +308,10 @@ impl Protocol {
         };
         let standing = Standing {
             rank: if self.selfish { 0 } else { rank },
+            doubtful: doubtful(&own, &records, state.term),
             last_hour: 0,
             term: state.term,
             created: leader.created == Some(number) || self.hasty,
-            precedes: precedes(&own, &records),
             limits: Limits::default(),
             wanted: if state.wanted {
                 Ok(())
@@ -318,7 +352,7 @@ impl Protocol {
                 if state.records[number].is_some() {
                     return (Answer::Conflict, false);
                 }
-                state.records[number] = Some(self.creation(number, *begun));
+                state.records[number] = Some(creation(*begun));
                 (Answer::Done, true)
             }
             Request::Put { version, status } => {
@@ -347,8 +381,8 @@ impl Protocol {
         };
         match &packet.request {
             Request::Create(begun) if answer == Answer::Done => {
-                leader.cache[number] = Some(self.creation(number, *begun));
-                leader.created = Some(number);
+                leader.cache[number] = Some(creation(*begun));
+                leader.created = begun.map(|_| number);
             }
             // It exists: it is read.
             Request::Create(_) if answer == Answer::Conflict => {
@@ -392,6 +426,15 @@ impl Protocol {
     }
 }
 
+/// A record as it is created.
+fn creation(begun: Option<Begun>) -> Stored {
+    Stored {
+        version: 0,
+        begun,
+        status: RecordStatus::default(),
+    }
+}
+
 impl Model for Protocol {
     type State = State;
     type Action = Event;
@@ -399,7 +442,7 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<State> {
         let numbers = 0..self.kinds.len();
         let mut records: Vec<Option<Stored>> = numbers
-            .map(|number| (!self.creates).then(|| self.creation(number, None)))
+            .map(|_| (!self.creates).then(|| creation(None)))
             .collect();
         let mut packets = Vec::new();
         if self.late_creation {
@@ -411,15 +454,12 @@ impl Model for Protocol {
             });
         }
         vec![State {
-            leader: Some(Leader {
-                cache: records.clone(),
-                created: None,
-                begun: 0,
-            }),
+            leader: Some(self.leader(&records)),
             records,
             workloads: self.kinds.iter().map(|kind| Workload::new(*kind)).collect(),
             packets,
             term: 1,
+            changes: 0,
             lost: 0,
             meddling: 0,
             wanted: true,
@@ -431,7 +471,7 @@ impl Model for Protocol {
     fn actions(&self, state: &State, events: &mut Vec<Event>) {
         if state.leader.is_none() {
             events.push(Event::Lead);
-        } else if state.term <= self.changes.into() {
+        } else if state.changes < self.changes {
             events.push(Event::Fall);
         }
         for (at, packet) in state.packets.iter().enumerate() {
@@ -447,6 +487,12 @@ impl Model for Protocol {
                 events.extend([Event::Lose(at), Event::ArriveUnanswered(at)]);
                 if state.orphans() < self.late {
                     events.push(Event::GiveUp(at));
+                    let cached = |leader: &Leader| leader.cache[packet.record].clone();
+                    let stored = state.leader.as_ref().and_then(cached);
+                    let known = stored.map(|stored| self.record(packet.record, &stored));
+                    if known.is_some_and(|record| unwritten(&record)) {
+                        events.push(Event::BreakOff(at));
+                    }
                 }
             }
         }
@@ -515,12 +561,9 @@ impl Model for Protocol {
                 state.packets.truncate(self.late);
             }
             Event::Lead => {
-                state.term += 1;
-                state.leader = Some(Leader {
-                    cache: state.records.clone(),
-                    created: None,
-                    begun: 0,
-                });
+                state.term += i64::from(!self.again);
+                state.changes += 1;
+                state.leader = Some(self.leader(&state.records));
             }
             Event::Create(number) => {
                 let request = self.create(before, number)?;
@@ -537,6 +580,9 @@ impl Model for Protocol {
                 let leader = state.leader.as_mut()?;
                 if leader.created == Some(number) && self.free(before, leader, number) {
                     leader.created = None;
+                    if matches!(request, Some(Request::Write(..))) {
+                        self.begin(leader, number);
+                    }
                 }
                 let Some(request) = request else {
                     return (state != *before).then_some(state);
@@ -575,6 +621,10 @@ impl Model for Protocol {
                     state.lost += 1;
                     self.hear(&mut state, &packet, Answer::Unknown);
                 }
+            }
+            Event::BreakOff(at) => {
+                state.packets[at].awaited = false;
+                state.lost += 1;
             }
             Event::GiveUp(at) => {
                 state.packets[at].awaited = false;

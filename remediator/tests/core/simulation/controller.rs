@@ -2,7 +2,8 @@
 
 use remediator::core::depends::upstreams_recovered;
 use remediator::core::execution::{
-    Live, Next, Standing, answered, at_once, begun, in_flight, next, precedes, rank, used,
+    Creator, Live, Next, Standing, answered, at_once, begun, doubtful, in_flight, last, next, rank,
+    unwritten, used,
 };
 use remediator::core::limits::storm;
 use remediator::core::{
@@ -284,6 +285,22 @@ impl Simulation {
             self.memory[index] = Memory::default();
             self.watch(index);
         }
+        // What the last one knew of its own records is lost too; what it can have acted on is reckoned with.
+        let records = self
+            .policies
+            .iter_mut()
+            .flat_map(|policy| &mut policy.records);
+        for record in records.filter(|record| unwritten(record)) {
+            record.status = RecordStatus::default();
+        }
+        let acted = last(self.all_records()).map(|record| record.name.clone());
+        let mut records = self
+            .policies
+            .iter_mut()
+            .flat_map(|policy| &mut policy.records);
+        if let Some(record) = records.find(|record| Some(&record.name) == acted.as_ref()) {
+            *record = record.clone().begun_with_creation();
+        }
         let policy = &mut self.policies[self.dice.below(3) as usize];
         let json = serde_json::to_string(&policy.state).unwrap();
         policy.state = serde_json::from_str(&json).unwrap();
@@ -492,22 +509,31 @@ impl Simulation {
         self.acts += 1;
         self.ledger.push(Entry::new(index, intent));
         let mut record = Record::planned(intent.clone());
-        let limit = self.limits.in_flight;
-        if at_once(&record, self.all_records(), self.term, limit) {
+        let records: Vec<Record> = self.all_records().cloned().collect();
+        let made = Begun {
+            term: self.term,
+            number: self.begun,
+        };
+        let creator = Creator {
+            made,
+            greatest: records
+                .iter()
+                .filter_map(|record| record.intent.begun)
+                .max(),
+            last_hour: self.last_hour(|_| false),
+            limits: self.limits,
+        };
+        if at_once(&record, &records, &creator) {
             self.begun += 1;
-            let begun = Some(Begun {
-                term: self.term,
+            record.intent.begun = Some(Begun {
                 number: self.begun,
-            });
-            record = Record::planned(Intent {
-                begun,
-                ..record.intent
+                ..made
             });
         }
         let records = &mut self.policies[index].records;
         let known = records.iter().any(|known| known.name == record.name);
         assert!(!known, "{} exists", record.name.name);
-        self.created = Some(record.name.clone());
+        self.created = record.intent.begun.map(|_| record.name.clone());
         records.push(record);
         // The process may end before it has done anything for it.
         if !self.calm && self.dice.one_in(24) {
@@ -561,14 +587,14 @@ impl Simulation {
         let told;
         let standing = Standing {
             rank: if self.blind == Blind::Turn { 0 } else { before },
+            doubtful: doubtful(record, self.all_records(), self.term),
             last_hour: match self.blind {
                 Blind::PerHour => 0,
                 // Who is asked has not been begun if it matters.
-                _ => self.last_hour(|_| false),
+                _ => self.last_hour(|_| false) - u32::from(unwritten(record)),
             },
             term: self.term,
             created,
-            precedes: precedes(record, self.all_records()),
             limits: self.limits,
             wanted,
             runs: if self.blind == Blind::Nothing {
@@ -592,15 +618,15 @@ impl Simulation {
             Next::Status(status) => self.put(index, at, status),
             Next::Act(write) => {
                 let policy = &mut self.policies[index];
+                if created {
+                    let record = &mut policy.records[at];
+                    *record = record.clone().begun_with_creation();
+                }
                 let (done, answer) = policy.target.write(now, &write, &mut self.dice);
                 let record = &policy.records[at];
                 let status = answered(now, record, &write, answer);
-                let unchanged = status == record.status;
                 if done && !record.finished() {
                     self.affect(index, at)?;
-                }
-                if unchanged {
-                    return Ok(false);
                 }
                 self.put(index, at, status)
             }

@@ -80,10 +80,24 @@ async fn the_check_of_the_guide_is_accepted() {
     sandbox.stop().await;
 }
 
+/// The admission policy of this name.
+fn policy(named: &str) -> Value {
+    let documents = documents(&folder().join("remediator/admission.yaml"));
+    let bound = |object: &Value| kind(object) == "ValidatingAdmissionPolicyBinding";
+    let binding = documents
+        .iter()
+        .find(|object| bound(object) && name(object) == named)
+        .unwrap();
+    assert_eq!(binding["spec"]["policyName"], named);
+    let policy = |object: &Value| kind(object) == "ValidatingAdmissionPolicy";
+    let mut documents = documents.iter();
+    let found = documents.find(|object| policy(object) && name(object) == named);
+    found.unwrap().clone()
+}
+
 /// The admission policy as rules of a schema, which are written the same but for the names of the two objects.
-fn admission() -> Value {
-    let file = folder().join("remediator/admission.yaml");
-    let policy = documents(&file).remove(0);
+fn admission(named: &str) -> Value {
+    let policy = policy(named);
     let spec = &policy["spec"];
     let rule = |expression: &Value| {
         let mut rule = text(expression).to_owned();
@@ -120,7 +134,7 @@ type Case<'a> = (&'a str, Value, &'a [(&'a str, Value)], Option<&'a str>);
 
 #[test]
 fn the_remediator_may_only_set_the_restart_annotation() {
-    let schema = admission();
+    let schema = admission("kuberhealer-remediator");
     let deployment = || {
         json!({
             "metadata": {"name": "web", "labels": {"app": "web"}},
@@ -224,6 +238,30 @@ fn the_remediator_may_only_set_the_restart_annotation() {
             }
         }
     }
+}
+
+#[test]
+fn only_the_remediator_begins_a_remediation_with_its_creation() {
+    let policy = policy("kuberhealer-remediations");
+    let conditions: Vec<&str> = items(&policy["spec"]["matchConditions"])
+        .iter()
+        .map(|condition| text(&condition["expression"]))
+        .collect();
+    let others = "request.userInfo.username != 'system:serviceaccount:kuberhealer:remediator'";
+    assert_eq!(conditions, [others]);
+    let rules = items(&policy["spec"]["matchConstraints"]["resourceRules"]);
+    assert_eq!(rules[0]["apiGroups"], json!(["kuberhealer.io"]));
+    assert_eq!(rules[0]["resources"], json!(["remediations"]));
+    assert_eq!(rules[0]["operations"], json!(["CREATE"]));
+
+    let schema = admission("kuberhealer-remediations");
+    let plain = json!({"metadata": {"name": "web-0123456789-1"}, "spec": {"policy": "web"}});
+    assert_eq!(refusals(&schema, &plain, None), [""; 0]);
+    let mut begun = plain;
+    begun["spec"]["begun"] = json!({"term": 1, "number": 1});
+    let refusals = refusals(&schema, &begun, None);
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert!(refusals[0].contains("only the remediator"), "{refusals:?}");
 }
 
 /// Sets the value at a JSON pointer whose parent is there.

@@ -5,11 +5,19 @@ use crate::core::Begun;
 
 const ACTIONS: [fn() -> Action; 4] = [evict, || Action::RolloutRestart, scale, || Action::Rollback];
 
-/// A record that the leader of this term begins with its creation, as its number so much.
+/// What else is the matter.
+type Change = fn(&mut Standing<'_>);
+
+/// A record that says that the leader of this term begins it with its creation, as its number so much.
 fn created(action: Action, (term, number): (i64, u32)) -> Record {
     let mut record = record(action);
     record.intent.begun = Some(Begun { term, number });
-    Record::planned(record.intent)
+    record
+}
+
+/// And one that may have been acted on.
+fn acted(action: Action, begun: (i64, u32)) -> Record {
+    created(action, begun).begun_with_creation()
 }
 
 fn named(name: &str, begun: (i64, u32)) -> Record {
@@ -24,39 +32,157 @@ fn ask_as(record: &Record, change: impl FnOnce(&mut Standing<'_>)) -> Next {
     next(t0(), record, &Live::Target(Box::new(facts())), &standing)
 }
 
+/// A leader that has made so many, and knows of no greater one.
+fn creator(term: i64, number: u32) -> Creator {
+    Creator {
+        made: Begun { term, number },
+        greatest: None,
+        last_hour: 0,
+        limits: Limits::default(),
+    }
+}
+
 #[test]
 fn who_has_created_it_acts_at_once() {
     for action in ACTIONS {
-        let mut record = created(action(), (TERM, 1));
-        assert!(begun(&record) && unwritten(&record));
+        let record = created(action(), (TERM, 1));
         let Next::Act(write) = ask_as(&record, |standing| standing.created = true) else {
             panic!("{record:?} was not carried out");
         };
+        let mut record = record.begun_with_creation();
+        assert!(begun(&record) && unwritten(&record) && !certain(&record));
         for answer in [Answer::Done, Answer::Unknown, Answer::Conflict] {
             record.status = answered(t0(), &record, &write, answer);
             assert_eq!(record.status.begun, Some(t0()));
-            assert!(begun(&record) && !unwritten(&record));
+            assert!(begun(&record) && !unwritten(&record) && certain(&record));
         }
     }
 }
 
 #[test]
 fn what_a_budget_refuses_is_not_begun() {
-    let mut record = created(evict(), (TERM, 1));
+    let record = created(evict(), (TERM, 1));
     let Next::Act(write) = ask_as(&record, |standing| standing.created = true) else {
         panic!("{record:?} was not carried out");
     };
+    let mut record = record.begun_with_creation();
     record.status = answered(t0(), &record, &write, Answer::Budget("no".to_owned()));
     assert!(!begun(&record) && !unwritten(&record) && !in_flight(&record));
+}
+
+/// Targets, and what else may be the matter, in which a record ends or waits.
+fn situations() -> Vec<(Live, Standing<'static>)> {
+    let with = |change: &dyn Fn(&mut Facts)| {
+        let mut facts = facts();
+        change(&mut facts);
+        Live::Target(Box::new(facts))
+    };
+    let unreadable = |code| {
+        Live::Unreadable(Refusal {
+            code,
+            reason: String::new(),
+            message: String::new(),
+        })
+    };
+    let here = || with(&|_| {});
+    let lives = [
+        here(),
+        Live::Gone,
+        unreadable(403),
+        unreadable(503),
+        with(&|facts| facts.uid = "another".to_owned()),
+        with(&|facts| facts.pods.clear()),
+        with(&|facts| (facts.generation, facts.resource_version) = (4, "11".to_owned())),
+        // As it would be had it been done.
+        with(&|facts| {
+            (facts.generation, facts.resource_version) = (4, "11".to_owned());
+            (facts.replicas, facts.restarted_at) = (5, Some(t0()));
+            facts.current_revision = Some("revision".to_owned());
+        }),
+    ];
+    let changes: [Change; 5] = [
+        |_| {},
+        |standing| standing.rank = 1,
+        |standing| standing.last_hour = standing.limits.per_hour,
+        |standing| standing.wanted = Err(Reason::Paused),
+        |standing| standing.policy_deleted = true,
+    ];
+    let mut all = Vec::new();
+    for live in lives {
+        for change in changes {
+            let mut standing = standing(&[]);
+            change(&mut standing);
+            all.push((live.clone(), standing));
+        }
+    }
+    all
+}
+
+#[test]
+fn what_a_record_says_of_its_creation_is_not_believed() {
+    for action in ACTIONS {
+        for begun in [(TERM - 1, 1), (TERM, 1), (TERM, u32::MAX), (i64::MAX, 1)] {
+            let mut forged = created(action(), begun);
+            forged.intent.revert_after = matches!(action(), Action::Scale(_)).then_some(1);
+            let mut plain = forged.clone();
+            plain.intent.begun = None;
+            for (live, standing) in situations() {
+                let answer = next(t0(), &forged, &live, &standing);
+                let expected = next(t0(), &plain, &live, &standing);
+                assert_eq!(answer, expected, "{live:?} {standing:?}");
+                if let Next::Status(RecordStatus {
+                    completed: Some(_),
+                    touched,
+                    revert,
+                    ..
+                }) = answer
+                {
+                    assert_eq!((touched, revert), (Touched::No, None));
+                }
+            }
+            assert_eq!(used(t0(), &forged), None);
+        }
+    }
+}
+
+#[test]
+fn what_its_creator_does_not_act_on_has_touched_nothing() {
+    for action in ACTIONS {
+        let record = created(action(), (TERM, 1));
+        let mut ends = 0;
+        for (live, mut standing) in situations() {
+            standing.created = true;
+            match next(t0(), &record, &live, &standing) {
+                Next::Act(_) => {
+                    assert!(standing.rank == 0 && standing.last_hour == 0);
+                    assert!(standing.wanted.is_ok() && !standing.policy_deleted);
+                }
+                Next::Status(status) if status.completed.is_some() => {
+                    ends += 1;
+                    assert_eq!(status.touched, Touched::No, "{live:?} {standing:?}");
+                    assert_eq!((&status.claim, &status.revert), (&None, &None));
+                    let mut over = record.clone();
+                    over.status = status;
+                    assert!(!over.is_try() || over.status.reason == Reason::Forbidden);
+                    assert_eq!(used(t0(), &over), None);
+                }
+                Next::Status(status) => assert_eq!(status.touched, Touched::No),
+                Next::Wait { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(ends > 10, "{ends}");
+    }
 }
 
 #[test]
 fn anybody_else_writes_first_that_it_is_begun() {
     for action in ACTIONS {
-        for (term, touched) in [(TERM, Touched::No), (TERM - 1, Touched::Maybe)] {
-            let mut record = created(action(), (term, 1));
+        for term in [TERM, TERM - 1] {
+            let mut record = acted(action(), (term, 1));
             record.status = status(ask_as(&record, |_| {}));
-            assert_eq!((record.status.touched, record.status.term), (touched, TERM));
+            let expected = (Touched::Maybe, TERM);
+            assert_eq!((record.status.touched, record.status.term), expected);
             assert!(begun(&record) && !unwritten(&record));
             assert!(matches!(ask(&record, &facts()), Next::Act(_)));
         }
@@ -65,16 +191,23 @@ fn anybody_else_writes_first_that_it_is_begun() {
 
 #[test]
 fn what_has_arrived_without_a_place_is_not_begun_and_takes_its_turn() {
-    for term in [TERM, TERM - 1] {
-        let mut record = created(Action::RolloutRestart, (term, 1));
-        record.status = status(ask_as(&record, |standing| standing.rank = 1));
-        assert_eq!(record.status.reason, Reason::TooManyInFlight);
+    let full: [(Change, Reason); 2] = [
+        (|standing| standing.rank = 1, Reason::TooManyInFlight),
+        (
+            |standing| standing.last_hour = standing.limits.per_hour,
+            Reason::RateLimited,
+        ),
+    ];
+    for (full, reason) in full {
+        let mut record = acted(Action::RolloutRestart, (TERM - 1, 1));
+        record.status = status(ask_as(&record, full));
+        assert_eq!(record.status.reason, reason);
         assert_eq!(
             (record.status.touched, record.status.begun),
             (Touched::No, None)
         );
         assert!(!begun(&record) && !unwritten(&record));
-        let wait = ask_as(&record, |standing| standing.rank = 1);
+        let wait = ask_as(&record, full);
         assert!(matches!(wait, Next::Wait { .. }), "{wait:?}");
         let later = status(ask_as(&record, |_| {}));
         assert!(later.claim.is_some() && later.begun == Some(t0()));
@@ -82,15 +215,35 @@ fn what_has_arrived_without_a_place_is_not_begun_and_takes_its_turn() {
 }
 
 #[test]
-fn nothing_is_written_of_it_before_of_those_that_go_after_it() {
-    let record = created(Action::RolloutRestart, (TERM - 1, 2));
-    let wait = ask_as(&record, |standing| standing.precedes = true);
+fn nothing_is_written_of_it_before_of_those_that_another_may_have_begun() {
+    let record = acted(Action::RolloutRestart, (TERM - 1, 2));
+    let mut other = named("other", (TERM - 2, 1));
+    assert_eq!(doubtful(&record, [&record, &other], TERM), 1);
+    let wait = ask_as(&record, |standing| standing.doubtful = 1);
     assert!(matches!(wait, Next::Wait { .. }), "{wait:?}");
+    let roomy = |standing: &mut Standing<'_>| {
+        (standing.doubtful, standing.limits.in_flight) = (1, 2);
+    };
+    assert!(status(ask_as(&record, roomy)).claim.is_some());
+    // Of the other something is written, whatever its target is like.
+    let unreadable = Live::Unreadable(Refusal {
+        code: 503,
+        reason: String::new(),
+        message: String::new(),
+    });
+    let mut full = standing(&[]);
+    full.rank = 1;
+    for live in [unreadable, Live::Target(Box::new(facts()))] {
+        other.status = RecordStatus::default();
+        other.status = status(next(t0(), &other, &live, &full));
+        assert!(!begun(&other));
+        assert_eq!(doubtful(&record, [&other], TERM), 0);
+    }
 }
 
 #[test]
 fn it_is_told_that_it_is_begun_although_its_target_cannot_be_read() {
-    let record = created(Action::RolloutRestart, (TERM - 1, 1));
+    let record = acted(Action::RolloutRestart, (TERM - 1, 1));
     let unreadable = Live::Unreadable(Refusal {
         code: 503,
         reason: String::new(),
@@ -101,42 +254,85 @@ fn it_is_told_that_it_is_begun_although_its_target_cannot_be_read() {
 }
 
 #[test]
-fn only_what_is_enforced_can_be_begun_with_its_creation() {
-    for (mode, expected) in [
-        (Mode::Enforce, true),
-        (Mode::Manual, false),
-        (Mode::DryRun, false),
+fn only_what_is_enforced_and_stays_as_it_is_can_be_begun_with_its_creation() {
+    for (mode, revert_after, expected) in [
+        (Mode::Enforce, None, true),
+        (Mode::Enforce, Some(60), false),
+        (Mode::Manual, None, false),
+        (Mode::DryRun, None, false),
     ] {
-        let mut record = created(Action::RolloutRestart, (TERM, 1));
-        record.intent.mode = mode;
-        let record = Record::planned(record.intent);
-        assert_eq!(at_once(&record, [], TERM, 1), expected, "{mode:?}");
-        assert_eq!(unwritten(&record), expected, "{mode:?}");
+        let mut record = created(scale(), (TERM, 1));
+        (record.intent.mode, record.intent.revert_after) = (mode, revert_after);
+        assert_eq!(at_once(&record, [], &creator(TERM, 0)), expected);
+        assert_eq!(record.untold(), expected);
+        assert_eq!(unwritten(&record.begun_with_creation()), expected);
     }
 }
 
 #[test]
-fn of_several_the_last_goes_first_and_all_that_is_known_more_of_before_it() {
-    let mut told = named("told", (1, 1));
+fn nothing_begins_with_its_creation_where_limits_or_terms_do_not_allow_it() {
+    let record = record(Action::RolloutRestart);
+    let asked = |change: &dyn Fn(&mut Creator)| {
+        let mut creator = creator(TERM, 3);
+        change(&mut creator);
+        at_once(&record, [], &creator)
+    };
+    assert!(asked(&|_| {}));
+    assert!(!asked(&|creator| creator.limits.in_flight = 0));
+    assert!(!asked(
+        &|creator| creator.last_hour = creator.limits.per_hour
+    ));
+    for (term, number, expected) in [
+        (TERM - 1, u32::MAX, true),
+        (TERM, 3, true),
+        (TERM, 4, false),
+        (TERM + 1, 1, false),
+        (i64::MAX, 1, false),
+    ] {
+        let greatest = Some(Begun { term, number });
+        let answer = asked(&|creator| creator.greatest = greatest);
+        assert_eq!(answer, expected, "{greatest:?}");
+    }
+}
+
+#[test]
+fn of_several_a_former_leader_can_only_have_acted_on_the_last() {
+    let mut told = named("told", (9, 1));
     told.status = status(ask_as(&told, |_| {}));
-    let mut blocked = named("blocked", (1, 2));
-    blocked.status = status(ask_as(&blocked, |_| {}));
-    blocked.status.phase = Phase::Blocked;
-    let order = [
+    let all = [
         told,
-        blocked,
+        named("late", (2, 6)),
         named("latest", (3, 1)),
         named("later", (2, 7)),
-        named("late", (2, 6)),
+        record(Action::RolloutRestart),
     ];
+    assert_eq!(last(&all).unwrap().name, key("latest"));
+    assert_eq!(last(&all[..1]), None);
+}
+
+#[test]
+fn one_of_which_nothing_is_told_takes_one_place_and_comes_last() {
+    let mut told = named("told", (TERM, 1));
+    told.status = status(ask_as(&told, |_| {}));
+    told.intent.time = t0().plus(60);
+    let untold = named("untold", (TERM - 1, 7)).begun_with_creation();
+    let order = [told, untold];
     for (at, record) in order.iter().enumerate() {
         assert_eq!(rank(record, &order, TERM), u32::try_from(at).unwrap());
-        assert_eq!(precedes(record, &order), at < 4, "{}", record.name.name);
     }
-    // And nothing else is begun meanwhile, however many places there are.
+    // Its status may be refused for ever: others are begun as long as there is a place, but not with their creation.
     let mut other = record(Action::RolloutRestart);
     other.name = key("other");
-    assert_eq!(rank(&other, &order, TERM), u32::MAX);
-    assert_eq!(rank(&other, &order[..2], TERM), 2);
-    assert!(!at_once(&other, &order, TERM, 100) && at_once(&other, &order[..2], TERM, 3));
+    other.status.term = TERM;
+    assert_eq!(rank(&other, &order, TERM), 2);
+    let mut creator = creator(TERM, 1);
+    creator.limits.in_flight = 3;
+    assert!(!at_once(&other, &order, &creator) && at_once(&other, &order[..1], &creator));
+    let mut roomy = standing(&[]);
+    (roomy.rank, roomy.limits.in_flight) = (2, 3);
+    let live = Live::Target(Box::new(facts()));
+    assert!(begun(&Record {
+        status: status(next(t0(), &other, &live, &roomy)),
+        ..other
+    }));
 }
