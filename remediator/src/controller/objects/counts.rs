@@ -6,7 +6,8 @@ use std::collections::{BTreeSet, HashSet};
 use super::Objects;
 use crate::core::{CheckKey, CheckKind, CheckStatus, ObjectKey, Time};
 
-/// Checks become stale one by one and all at once only when Kuberhealthy is down: counted again after so many seconds.
+/// Checks become stale one by one and all at once only when Kuberhealthy is down: who leads counts them again after so many
+/// seconds. Who decides takes a count that is up to three times as old.
 pub(in crate::controller) const STALE: u32 = 5;
 
 /// Checks that policies are triggered by.
