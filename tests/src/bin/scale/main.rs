@@ -19,7 +19,7 @@ use cluster::{CHECKS, Cluster, POLICIES};
 use process::{Process, SERVER};
 
 /// Failing checks whose way to an action is timed, of the remediator and of the bare program each.
-const FAILURES: usize = POLICIES;
+const FAILURES: usize = 500;
 
 /// How long CPU time is watched.
 const WATCHED: Duration = Duration::from_secs(20);
