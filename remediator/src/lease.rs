@@ -4,7 +4,9 @@
 //! - Another's lease is over when we have seen it unchanged for its duration by our own monotonic clock; its times,
 //!   which are those of another clock, are not looked at.
 //! - The fence is open for two thirds of the duration from the *start* of the last renewal that succeeded. A write
-//!   takes at most four fifteenths; so the last one of a leader ends before another one may begin.
+//!   takes at most four fifteenths; so the last one of a leader ends before another replica may begin. One that takes its
+//!   own lease anew, and one that finds none because somebody has deleted it, begins at once: whoever led notices that
+//!   with its next renewal, and until then only the preconditions of the writes keep the two apart.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -247,7 +249,13 @@ impl Lease {
                     }
                 }
                 Ok(None) => return,
-                Err(error) => failed(&error),
+                Err(error) => {
+                    failed(&error);
+                    // Whoever finds none creates one at once.
+                    if is_gone(&error) {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -316,6 +324,10 @@ fn transitions(object: &Object) -> i64 {
         .as_ref()
         .and_then(|spec| spec.lease_transitions)
         .map_or(0, i64::from)
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.code == 404)
 }
 
 fn is_conflict(error: &Error) -> bool {

@@ -73,8 +73,9 @@ impl<W: Workloads> Leader<W> {
             Ok(record) => {
                 self.with_objects(|objects| objects.put_record(record.clone()));
                 let acted = match look.facts.filter(|_| new && fresh()) {
-                    // What is not done in time is gone on with as after a crash.
-                    Some(facts) => tokio::time::timeout(REQUEST, self.begin(&record, facts))
+                    // What is not done in time is gone on with as after a crash. A write that takes as long as one may is
+                    // written down all the same.
+                    Some(facts) => tokio::time::timeout(2 * REQUEST, self.begin(&record, facts))
                         .await
                         .unwrap_or(Err(Failed::Timeout)),
                     None => Ok(()),

@@ -66,7 +66,8 @@ impl<W: Workloads> Leader<W> {
             };
             let changed = self.with_objects(|objects| {
                 let known = objects.records.get(key);
-                known.is_none_or(|known| known.resource_version != record.resource_version)
+                // The whole of it: that it is being acted on is remembered before it is written.
+                known.is_none_or(|known| *known != record)
             });
             if changed {
                 continue;

@@ -189,8 +189,8 @@ pub struct RecordStatus {
     pub revert: Option<Revert>,
     /// Term of the leader that wrote it last.
     pub term: i64,
-    /// When it was begun: its first claim; for what was begun with its creation the time of the decision, as both are
-    /// one.
+    /// When it was begun: its first claim; for what its creator has begun with its creation the time of the decision, as
+    /// both are one.
     pub begun: Option<Time>,
 }
 

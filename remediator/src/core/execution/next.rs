@@ -293,15 +293,20 @@ fn claimed(now: Time, record: &Record, claim: Claim, standing: &Standing<'_>) ->
 fn arrived(now: Time, record: &Record, standing: &Standing<'_>) -> Next {
     let status = &record.status;
     let Standing { rank, limits, .. } = standing;
+    let wait = |reason| Next::Wait {
+        until: now.plus(1),
+        reason,
+    };
+    // What may be begun, and may just as well not be, was not counted by who acted.
+    let certain = standing.last_hour.saturating_sub(standing.doubtful);
     let why = if *rank >= limits.in_flight {
         Reason::TooManyInFlight
-    } else if standing.last_hour >= limits.per_hour {
+    } else if certain >= limits.per_hour {
         Reason::RateLimited
     } else if rank.saturating_add(standing.doubtful) >= limits.in_flight {
-        return Next::Wait {
-            until: now.plus(1),
-            reason: Reason::TooManyInFlight,
-        };
+        return wait(Reason::TooManyInFlight);
+    } else if standing.last_hour >= limits.per_hour {
+        return wait(Reason::RateLimited);
     } else {
         let mut record = record.clone();
         record.status.touched = status.touched.max(Touched::Maybe);

@@ -137,6 +137,36 @@ async fn a_write_that_hangs_is_gone_on_with() {
 }
 
 #[tokio::test]
+async fn what_is_acted_on_meanwhile_is_looked_at_anew() {
+    let cluster = Cluster::start().await;
+    cluster.policy("web", json!({})).await;
+    let (created, read) = (Gate::new(), Gate::new());
+    let faults = cluster.server.faults();
+    let creation = Rule::hold(&created).agent(AGENT).verb("create");
+    faults.add(creation.resource("remediations").after_commit());
+    // The first is read to decide, the second for the record that the watch tells of before its creation is answered.
+    let second = Rule::hold(&read).agent(AGENT).verb("get");
+    faults.add(second.resource("deployments").name("web").nth(2));
+    let lost = Rule::refuse(500).agent(AGENT).verb("update");
+    let lost = faults.add(lost.resource("remediations/status").times(1));
+    let _controller = cluster.controller(1);
+    cluster.report("web", &["broken"], 1, 5).await;
+    created.held().await;
+    read.held().await;
+    created.release();
+    cluster
+        .until("a status that is not written", async || {
+            cluster.server.faults().strikes(lost) > 0
+        })
+        .await;
+    assert!(cluster.restarted("web").await);
+    read.release();
+    cluster.reaches("Applied").await;
+    let record = record_of(&cluster, "web").await.unwrap();
+    assert_eq!(record["status"]["touched"], "Yes", "{record}");
+}
+
+#[tokio::test]
 async fn a_status_that_cannot_be_written_takes_one_place() {
     let cluster = Cluster::start().await;
     for name in ["api", "db"] {
