@@ -114,14 +114,7 @@ pub fn rank<'a>(record: &Record, all: impl IntoIterator<Item = &'a Record>, term
         (false, false) if foreign(other, term) => true,
         _ => place(other) < place(record),
     };
-    let mut rank: u32 = 0;
-    for other in all {
-        if other.name == record.name || !acts(other) {
-            continue;
-        }
-        rank = rank.saturating_add(before(other).into());
-    }
-    rank
+    count(others(record, all).filter(|other| before(other)))
 }
 
 /// Whether the leader of this term has not written the record yet.
@@ -132,9 +125,20 @@ pub(super) fn foreign(record: &Record, term: i64) -> bool {
 /// How many others may be begun although the leader of this term does not see it: by another leader's claim, or by one whose
 /// answer was lost.
 pub fn doubtful<'a>(record: &Record, all: impl IntoIterator<Item = &'a Record>, term: i64) -> u32 {
-    let others = all.into_iter().filter(|other| other.name != record.name);
-    let doubtful = others.filter(|other| acts(other) && !begun(other) && foreign(other, term));
-    u32::try_from(doubtful.count()).unwrap_or(u32::MAX)
+    count(others(record, all).filter(|other| !begun(other) && foreign(other, term)))
+}
+
+/// The other records that something is or may be done for.
+fn others<'a>(
+    record: &Record,
+    all: impl IntoIterator<Item = &'a Record>,
+) -> impl Iterator<Item = &'a Record> {
+    let others = all.into_iter();
+    others.filter(|other| other.name != record.name && acts(other))
+}
+
+fn count<'a>(records: impl Iterator<Item = &'a Record>) -> u32 {
+    u32::try_from(records.count()).unwrap_or(u32::MAX)
 }
 
 fn acts(record: &Record) -> bool {
