@@ -219,7 +219,7 @@ impl Watcher {
     fn push(&mut self, kind: &str, object: Value) {
         let object = shown(&self.resource, &self.version, object);
         let object = self.form.one(object);
-        self.push_line(&json!({"type": kind, "object": object}));
+        self.push_line(kind, &object);
     }
 
     fn push_bookmark(&mut self, initial_end: bool) {
@@ -231,17 +231,17 @@ impl Watcher {
         if initial_end {
             object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        self.push_line(&json!({"type": "BOOKMARK", "object": object}));
+        self.push_line("BOOKMARK", &object);
     }
 
     fn fail(&mut self, status: &Status) {
-        self.push_line(&json!({"type": "ERROR", "object": status.to_value()}));
+        self.push_line("ERROR", &status.to_value());
         self.over = true;
     }
 
-    fn push_line(&mut self, event: &Value) {
-        let mut line = event.to_string();
-        line.push('\n');
+    /// The type comes first, as a real server has it: clients that know it read the object as what it is.
+    fn push_line(&mut self, kind: &str, object: &Value) {
+        let line = format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n");
         self.ready.push_back(Bytes::from(line));
     }
 }
