@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use kube::api::{Api, PostParams};
+use tokio::sync::MutexGuard;
 
 use super::objects::{Policy, belonging};
 use super::policies::{Look, hold};
@@ -29,9 +30,39 @@ impl<W: Workloads> Leader<W> {
         look: &Look<'_>,
         read: Instant,
     ) -> Result<(Found, Asked), Failed> {
-        let mut number = self.admission.lock().await;
+        let alone = self.admission.lock().await;
+        self.admitted(alone, policy, spec, look, read).await
+    }
+
+    /// As [`Leader::admit`], if nobody else is at it.
+    pub(super) async fn try_admit(
+        &self,
+        policy: &Policy,
+        spec: &PolicySpec,
+        look: &Look<'_>,
+        read: Instant,
+    ) -> Result<Option<(Found, Asked)>, Failed> {
+        match self.admission.try_lock() {
+            Ok(alone) => {
+                let admitted = self.admitted(alone, policy, spec, look, read);
+                admitted.await.map(Some)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn admitted(
+        &self,
+        mut number: MutexGuard<'_, u32>,
+        policy: &Policy,
+        spec: &PolicySpec,
+        look: &Look<'_>,
+        read: Instant,
+    ) -> Result<(Found, Asked), Failed> {
+        // The others are counted now: what is counted once a second is good enough to hold back, not to act.
         let look = Look {
             now: clock::now(),
+            exactly: true,
             ..*look
         };
         let mut found = self.find(&policy.object, spec, &look);

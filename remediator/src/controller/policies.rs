@@ -105,7 +105,8 @@ impl<W: Workloads> Leader<W> {
         match (&found.decision, check) {
             (Decision::NeedFacts(need), Some(check)) => {
                 let need = *need;
-                self.with_facts(&policy, spec, check, found, need).await
+                self.with_facts(&policy, spec, &look, found, (check, need))
+                    .await
             }
             _ => self.conclude(&policy, spec, found, &Asked::Nothing).await,
         }
@@ -214,9 +215,9 @@ impl<W: Workloads> Leader<W> {
         &self,
         policy: &Arc<Policy>,
         spec: &PolicySpec,
-        check: &CheckKey,
+        before: &Look<'_>,
         found: Found,
-        need: FactsNeed,
+        (check, need): (&CheckKey, FactsNeed),
     ) -> Result<Option<Duration>, Failed> {
         let known = async {
             if is_open(policy, &found.state) {
@@ -226,14 +227,14 @@ impl<W: Workloads> Leader<W> {
                 self.put_policy(policy, seen).await.map(Some)
             }
         };
-        let before = clock::instant();
-        let (policy, live, read) =
+        let began = clock::instant();
+        let (read, live, snapshot) =
             tokio::try_join!(known, self.facts(spec, need), self.read_check(check))?;
-        let Some(policy) = policy else {
+        let Some(read) = read else {
             return Ok(None);
         };
         let generation = spec.generation;
-        let Some(spec) = policy.spec.as_ref().ok() else {
+        let Some(spec) = read.spec.as_ref().ok() else {
             return Ok(Some(Duration::ZERO));
         };
         if spec.generation != generation {
@@ -241,7 +242,7 @@ impl<W: Workloads> Leader<W> {
         }
         let mut found = found;
         let mut asked = Asked::Granted;
-        match (&live, read) {
+        match (&live, snapshot) {
             (Live::Target(facts), Ok(Some(snapshot))) => {
                 let look = Look {
                     check: Some(check),
@@ -251,22 +252,28 @@ impl<W: Workloads> Leader<W> {
                     exactly: false,
                     now: clock::now(),
                 };
-                found = self.find(&policy.object, spec, &look);
+                // Where all is as it was, it would only be found once more.
+                let same = before.snapshot == look.snapshot && version(&read) == version(policy);
+                let upstreams = self.inferred(spec, Some(check), &found.state).await?;
+                let admitted = match same && upstreams == upstreams_view(&read.object) {
+                    true => self.try_admit(&read, spec, &look, began).await?,
+                    false => None,
+                };
+                if let Some((found, asked)) = admitted {
+                    return self.conclude(&read, spec, found, &asked).await;
+                }
+                found = self.find(&read.object, spec, &look);
                 let inferred = self.inferred(spec, Some(check), &found.state).await?;
                 if inferred != found.state.upstreams {
                     // A newer run names something else. That is written down first, like the run itself.
                     found.state.upstreams = inferred;
                     found.decision = Decision::NeedFacts(need);
-                    let status = status(&policy, spec, &found, &asked, clock::now());
-                    self.put_policy(&policy, status).await?;
+                    let status = status(&read, spec, &found, &asked, clock::now());
+                    self.put_policy(&read, status).await?;
                     return Ok(Some(Duration::from_secs(1)));
                 }
                 if matches!(found.decision, Decision::Act(_)) {
-                    let look = Look {
-                        exactly: true,
-                        ..look
-                    };
-                    (found, asked) = self.admit(&policy, spec, &look, before).await?;
+                    (found, asked) = self.admit(&read, spec, &look, began).await?;
                 }
             }
             (Live::Target(_), Ok(None)) => found.decision = held(Reason::CheckNotFound),
@@ -281,7 +288,7 @@ impl<W: Workloads> Leader<W> {
                 asked = Asked::Refused(message);
             }
         }
-        self.conclude(&policy, spec, found, &asked).await
+        self.conclude(&read, spec, found, &asked).await
     }
 
     /// Writes down what was found. Returns after how long to look again.
@@ -325,6 +332,14 @@ fn is_open(policy: &Policy, state: &PolicyState) -> bool {
     };
     let known = id(&state_view(&policy.object));
     known.is_some() && known == id(state)
+}
+
+fn version(policy: &Policy) -> (Option<&str>, Option<&str>) {
+    let metadata = &policy.object.metadata;
+    (
+        metadata.uid.as_deref(),
+        metadata.resource_version.as_deref(),
+    )
 }
 
 /// How long to wait before the target is read again: a quarter of the time that it has held the policy back.

@@ -23,7 +23,7 @@ use crate::core::ObjectKey;
 /// What a watch tells.
 pub(super) enum Change {
     /// The object is like this now.
-    Applied(ObjectKey, Value),
+    Applied(ObjectKey, Box<Lean>),
     /// The object does not exist any more.
     Deleted(ObjectKey),
     /// These are all there were at this resourceVersion.
@@ -53,7 +53,7 @@ const WATCH_LATE: Duration = Duration::from_secs(300);
 
 /// An object without what nobody asks for, above all `managedFields`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-struct Lean {
+pub(super) struct Lean {
     #[serde(rename = "apiVersion", default)]
     api_version: Value,
     #[serde(default)]
@@ -85,6 +85,26 @@ struct Metadata {
     owner_references: Value,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     finalizers: Value,
+}
+
+impl Lean {
+    /// Its UID and resourceVersion.
+    pub(super) fn version(&self) -> (&str, &str) {
+        let Metadata {
+            uid,
+            resource_version,
+            ..
+        } = &self.metadata;
+        (uid, resource_version)
+    }
+
+    /// The whole object. In a list it carries neither kind nor apiVersion.
+    pub(super) fn value(mut self, kind: Kind) -> Result<Value, serde_json::Error> {
+        let resource = kind.resource();
+        self.api_version = resource.api_version.into();
+        self.kind = resource.kind.into();
+        serde_json::to_value(self)
+    }
 }
 
 /// A page of a list. Its objects carry neither kind nor apiVersion where the list does.
@@ -251,20 +271,7 @@ impl<F: Fn(Change)> Watch<F> {
     }
 
     fn applied(&self, object: Lean) {
-        let key = key(&object);
-        match self.value(object) {
-            Ok(value) => (self.tell)(Change::Applied(key, value)),
-            Err(error) => {
-                tracing::warn!(kind = self.source.kind.plural(), ?key, %error, "object left out");
-            }
-        }
-    }
-
-    fn value(&self, mut object: Lean) -> Result<Value, serde_json::Error> {
-        let resource = self.source.kind.resource();
-        object.api_version = resource.api_version.into();
-        object.kind = resource.kind.into();
-        serde_json::to_value(object)
+        (self.tell)(Change::Applied(key(&object), Box::new(object)));
     }
 
     fn failed(&self, verb: &str, error: &Broken) {
@@ -292,7 +299,7 @@ fn path(source: &Source) -> String {
     DynamicObject::url_path(&source.kind.resource(), source.namespace.as_deref())
 }
 
-fn key(object: &Lean) -> ObjectKey {
+pub(super) fn key(object: &Lean) -> ObjectKey {
     ObjectKey {
         namespace: object.metadata.namespace.as_str().into(),
         name: object.metadata.name.as_str().into(),

@@ -11,10 +11,8 @@ mod records;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::kinds::Kind;
-use super::watch::{Change, Source};
+use super::watch::{Change, Lean, Source};
 use crate::core::cascade::Graph;
 use crate::core::depends::Edges;
 use crate::core::{
@@ -60,7 +58,7 @@ impl Objects {
     pub(super) fn take(&mut self, source: &Source, change: Change, now: Time) -> Vec<Concerns> {
         let kind = source.kind;
         match change {
-            Change::Applied(key, value) => self.applied(kind, key, value, now),
+            Change::Applied(key, object) => self.applied(kind, key, *object, now),
             Change::Deleted(key) => {
                 self.remove(kind, &key);
                 vec![concerns(kind, key)]
@@ -115,8 +113,8 @@ impl Objects {
         }
     }
 
-    fn applied(&mut self, kind: Kind, key: ObjectKey, value: Value, now: Time) -> Vec<Concerns> {
-        match self.apply(kind, &key, value, now) {
+    fn applied(&mut self, kind: Kind, key: ObjectKey, object: Lean, now: Time) -> Vec<Concerns> {
+        match self.apply(kind, &key, object, now) {
             Ok(true) => vec![concerns(kind, key)],
             Ok(false) => Vec::new(),
             Err(why) => {
@@ -127,14 +125,46 @@ impl Objects {
         }
     }
 
+    /// Whether this version of the object is known: most that watches tell of policies and records are our own writes.
+    fn knows(&self, kind: Kind, key: &ObjectKey, version: (&str, &str)) -> bool {
+        let known = match kind {
+            Kind::Policy => self.policies.get(key).map(|policy| {
+                let metadata = &policy.object.metadata;
+                (
+                    metadata.uid.as_deref(),
+                    metadata.resource_version.as_deref(),
+                )
+            }),
+            Kind::Record => self.records.get(key).map(|record| {
+                (
+                    Some(record.uid.as_str()),
+                    Some(record.resource_version.as_str()),
+                )
+            }),
+            Kind::Check(_) | Kind::Schedule => None,
+        };
+        known == Some((Some(version.0), Some(version.1)))
+    }
+
     /// Whether anything is new.
     fn apply(
         &mut self,
         kind: Kind,
         key: &ObjectKey,
-        value: Value,
+        object: Lean,
         now: Time,
     ) -> Result<bool, String> {
+        if self.knows(kind, key, object.version()) {
+            return Ok(false);
+        }
+        if let Kind::Check(line) = kind
+            && !self.policies.name(key)
+        {
+            let new = self.checks.put_unread(check_key(line, key), Entry::Unread);
+            self.existence(new);
+            return Ok(false);
+        }
+        let value = object.value(kind).map_err(|error| error.to_string())?;
         match kind {
             Kind::Policy => match read::policy(&value) {
                 Ok(object) => Ok(self.put_policy(key, Arc::new(Policy::new(object)), now)),
@@ -154,11 +184,6 @@ impl Objects {
             },
             Kind::Check(line) => {
                 let check = check_key(line, key);
-                if !self.policies.name(key) {
-                    let new = self.checks.put_unread(check, Entry::Unread);
-                    self.existence(new);
-                    return Ok(false);
-                }
                 let timing = self.checks.schedule(key);
                 let timing = timing.filter(|_| line == CheckKind::KuberhealthyState);
                 match parse_snapshot(line, &value, timing) {
@@ -380,7 +405,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::kinds::Kind;
-    use super::super::watch::{Change, Source};
+    use super::super::watch::{Change, Lean, Source, key};
     use super::{ObjectKey, Objects, Time, belonging, read};
 
     fn record(version: &str) -> Value {
@@ -402,6 +427,31 @@ mod tests {
                 "verify": {"seconds": 1, "successThreshold": 1, "failureThreshold": 1},
             },
         })
+    }
+
+    #[test]
+    fn a_version_that_is_known_is_no_news() {
+        let source = Source {
+            kind: Kind::Record,
+            namespace: None,
+        };
+        let mut objects = Objects::default();
+        let mut told = |version: &str, uid: &str| {
+            let mut object = record(version);
+            object["metadata"]["uid"] = uid.into();
+            let object: Lean = serde_json::from_value(object).unwrap();
+            let change = Change::Applied(key(&object), Box::new(object));
+            objects.take(&source, change, Time::from_unix(0)).len()
+        };
+        for (version, uid, news) in [
+            ("10", "r", 1),
+            ("10", "r", 0),
+            ("9", "r", 0),
+            ("11", "r", 1),
+            ("11", "another", 1),
+        ] {
+            assert_eq!(told(version, uid), news, "{version} {uid}");
+        }
     }
 
     #[test]
