@@ -102,12 +102,12 @@ impl Default for ApiServerOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be listened on.
-    #[error("API server: cannot listen on {address}: {source}")]
+    #[error("API server: cannot listen on {address}: {why}; choose another port")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        why: std::io::Error,
     },
 }
 
@@ -139,9 +139,9 @@ impl ApiServer {
     /// # Errors
     /// If the address cannot be listened on.
     pub async fn start(options: ApiServerOptions) -> Result<ApiServer, StartError> {
-        let failed = |source| StartError::Listen {
+        let failed = |why| StartError::Listen {
             address: options.listen,
-            source,
+            why,
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

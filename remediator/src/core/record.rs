@@ -280,13 +280,15 @@ impl Record {
 
     /// Whether it may have been begun with its creation, for all that it says: nothing is written of what became of it.
     pub fn untold(&self) -> bool {
-        let status = RecordStatus {
-            term: 0,
-            ..self.status.clone()
-        };
+        let begins = self.intent.begun.is_some() && self.intent.at_once();
         // A write of which nobody knows whether it took effect has no leader's term.
-        let told = self.status.term > 0 || status != RecordStatus::default();
-        !told && self.intent.begun.is_some() && self.intent.at_once()
+        begins
+            && self.status.term <= 0
+            && RecordStatus::default()
+                == RecordStatus {
+                    term: 0,
+                    ..self.status.clone()
+                }
     }
 
     /// The record for who knows that it was begun with its creation, or has to reckon with that: it has its claim from
