@@ -73,7 +73,7 @@ pub enum Reason {
     StormActive,
     /// Too many checks failed at once a short time ago.
     StormCooldown,
-    /// All checks are stale: Kuberhealthy itself seems to be down.
+    /// All checks are stale, or as many as would be a storm: Kuberhealthy itself seems to be down.
     SourceStale,
     /// The remediator is paused.
     GloballyPaused,
@@ -325,7 +325,9 @@ impl Reason {
             }
             Reason::StormActive => "too many checks fail at once",
             Reason::StormCooldown => "too many checks failed at once a short time ago",
-            Reason::SourceStale => "all checks are stale: Kuberhealthy itself seems to be down",
+            Reason::SourceStale => {
+                "all checks are stale, or too many: Kuberhealthy itself seems to be down"
+            }
             Reason::GloballyPaused => "the remediator is paused",
             Reason::LeaseLost => "this process does not lead",
             Reason::UpstreamUnhealthy => "a check this one depends on fails",

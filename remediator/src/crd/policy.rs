@@ -223,9 +223,9 @@ pub struct Step {
     /// Goes back to the previous revision, as `kubectl rollout undo` does. Written {}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
-    /// How many seconds after its rollout the action has to have made the check pass, 1 to 86400; then the next step
-    /// is taken. Only runs that began after the rollout count. Unset: time enough for successThreshold runs, from the
-    /// check's own interval and time-out, and a minute more; 900 for alerts.
+    /// How many seconds after its rollout the action has to have made the check pass, 1 to 86400; unset: time enough for
+    /// successThreshold runs, by the check's own interval and time-out, and a minute more, or 900 for alerts. Then the
+    /// next step is taken. Only runs that began after the rollout count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86_400))]
     pub verify_seconds: Option<i32>,

@@ -17,6 +17,7 @@ const LEADERSHIP: &str = "Leadership";
 const LIMITS: &str = "Limits of the whole remediator";
 const WEBHOOK: &str = "Alerts in";
 const SERVING: &str = "Metrics, health, logs, shutdown";
+const NOTIFICATIONS: &str = "Notifications";
 
 /// A day, in seconds: longer than anything here should last.
 const DAY: u32 = 86_400;
@@ -47,9 +48,9 @@ pub struct Options {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = namespace, help_heading = CLUSTER)]
     pub check_namespaces: Vec<String>,
 
-    /// Act on nothing: go on watching, counting and telling, and hold every policy with the reason GloballyPaused
+    /// Begin nothing: go on watching, counting and telling, and hold every policy with the reason GloballyPaused
     ///
-    /// What has begun already is still watched to its end.
+    /// What has begun already is still watched to its end, and replicas are set back when that is due.
     #[arg(
         long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value_t = Limits::default().paused,
         default_missing_value = "true", hide_possible_values = true, action = clap::ArgAction::Set, help_heading = LIMITS
@@ -66,7 +67,8 @@ pub struct Options {
 
     /// Begin nothing while a larger share than this of the checks that policies name fails: a storm
     ///
-    /// When so much fails at once the cause is not one workload. 100 never is a storm.
+    /// When so much fails at once the cause is not one workload. 100 never is a storm. As many stale checks hold everything
+    /// back too, with the reason SourceStale.
     #[arg(long, value_name = "PERCENT", value_parser = number(0..=100), default_value_t = Limits::default().storm_percent, help_heading = LIMITS)]
     pub storm_percent: u32,
 
@@ -101,6 +103,24 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address, default_value = "0.0.0.0:8080", help_heading = SERVING)]
     pub listen: SocketAddr,
 
+    /// How log lines are written, to standard error: text for people, json for machines
+    #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = LogFormat::Text, help_heading = SERVING)]
+    pub log_format: LogFormat,
+
+    /// What is logged: off, error, warn, info, debug, trace
+    ///
+    /// That is the level of the remediator's own lines; libraries only warn. A list such as info,kube_client=debug sets
+    /// levels by module.
+    #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = SERVING)]
+    pub log_level: LogLevel,
+
+    /// When asked to end, wait at most so long for writes under way
+    ///
+    /// Then the lease is given up, which takes 10 seconds at most. In a pod the sum should be less than
+    /// terminationGracePeriodSeconds, which is 30 by default.
+    #[arg(long, value_name = "SECONDS", value_parser = number(0..=3600), default_value_t = 15, help_heading = SERVING)]
+    pub shutdown_seconds: u32,
+
     /// Where alerts are taken in and the health of workloads is told; without it neither is
     ///
     /// POST /hooks/alerts takes what Alertmanager and Grafana send to a webhook, from who knows the token or the password.
@@ -120,30 +140,12 @@ pub struct Options {
     #[arg(long, value_name = "FILE", help_heading = WEBHOOK)]
     pub webhook_basic_file: Option<PathBuf>,
 
-    /// How log lines are written, to standard error: text for people, json for machines
-    #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = LogFormat::Text, help_heading = SERVING)]
-    pub log_format: LogFormat,
-
     /// A YAML file with the receivers that are told of incidents, actions and storms; nobody is told without it
     ///
     /// Alertmanager, Slack and webhooks that take CloudEvents; docs/notifications.md says what is in it. It is read once,
     /// the files with secrets that it names each time that something is sent.
-    #[arg(long, value_name = "FILE", help_heading = SERVING)]
+    #[arg(long, value_name = "FILE", help_heading = NOTIFICATIONS)]
     pub notify_config: Option<PathBuf>,
-
-    /// What is logged: off, error, warn, info, debug, trace
-    ///
-    /// That is the level of the remediator's own lines; libraries only warn. A list such as info,kube_client=debug sets
-    /// levels by module.
-    #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = SERVING)]
-    pub log_level: LogLevel,
-
-    /// When asked to end, wait at most so long for writes under way
-    ///
-    /// Then the lease is given up, which takes 10 seconds at most. In a pod the sum should be less than
-    /// terminationGracePeriodSeconds, which is 30 by default.
-    #[arg(long, value_name = "SECONDS", value_parser = number(0..=3600), default_value_t = 15, help_heading = SERVING)]
-    pub shutdown_seconds: u32,
 }
 
 impl Options {
