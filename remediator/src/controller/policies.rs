@@ -253,11 +253,14 @@ impl<W: Workloads> Leader<W> {
                     now: clock::now(),
                 };
                 // Where all is as it was, it would only be found once more.
-                let same = before.snapshot == look.snapshot && version(&read) == version(policy);
-                let upstreams = self.inferred(spec, Some(check), &found.state).await?;
-                let admitted = match same && upstreams == upstreams_view(&read.object) {
-                    true => self.try_admit(&read, spec, &look, began).await?,
-                    false => None,
+                let same = before.snapshot == look.snapshot && read.version() == policy.version();
+                let admitted = if same
+                    && self.inferred(spec, Some(check), &found.state).await?
+                        == upstreams_view(&read.object)
+                {
+                    self.try_admit(&read, spec, &look, began).await?
+                } else {
+                    None
                 };
                 if let Some((found, asked)) = admitted {
                     return self.conclude(&read, spec, found, &asked).await;
@@ -332,14 +335,6 @@ fn is_open(policy: &Policy, state: &PolicyState) -> bool {
     };
     let known = id(&state_view(&policy.object));
     known.is_some() && known == id(state)
-}
-
-fn version(policy: &Policy) -> (Option<&str>, Option<&str>) {
-    let metadata = &policy.object.metadata;
-    (
-        metadata.uid.as_deref(),
-        metadata.resource_version.as_deref(),
-    )
 }
 
 /// How long to wait before the target is read again: a quarter of the time that it has held the policy back.

@@ -128,13 +128,7 @@ impl Objects {
     /// Whether this version of the object is known: most that watches tell of policies and records are our own writes.
     fn knows(&self, kind: Kind, key: &ObjectKey, version: (&str, &str)) -> bool {
         let known = match kind {
-            Kind::Policy => self.policies.get(key).map(|policy| {
-                let metadata = &policy.object.metadata;
-                (
-                    metadata.uid.as_deref(),
-                    metadata.resource_version.as_deref(),
-                )
-            }),
+            Kind::Policy => self.policies.get(key).map(|policy| policy.version()),
             Kind::Record => self.records.get(key).map(|record| {
                 (
                     Some(record.uid.as_str()),

@@ -27,6 +27,15 @@ impl Policy {
         }
     }
 
+    /// Its UID and resourceVersion.
+    pub(in crate::controller) fn version(&self) -> (Option<&str>, Option<&str>) {
+        let metadata = &self.object.metadata;
+        (
+            metadata.uid.as_deref(),
+            metadata.resource_version.as_deref(),
+        )
+    }
+
     /// When it was created, and its UID: the older one of two with one target goes first.
     fn age(&self) -> Age {
         let created = self.object.creation_timestamp();
