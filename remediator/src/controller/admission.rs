@@ -15,7 +15,7 @@ use super::{Failed, Leader, REQUEST, Workloads};
 use crate::clock;
 use crate::core::execution::Live;
 use crate::core::{Begun, Decision, Facts, Intent, PolicySpec, Reason, Record};
-use crate::crd::{Remediation, remediation, state_view};
+use crate::crd::{Remediation, remediation};
 
 /// How long what was read is good enough to act on; later all is read again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -66,9 +66,9 @@ impl<W: Workloads> Leader<W> {
             ..*look
         };
         let mut found = self.find(&policy.object, spec, &look);
-        let known = state_view(&policy.object).incident.map(|known| known.id);
+        let known = policy.incident().map(|known| &known.id);
         let mut intent = match &found.decision {
-            Decision::Act(intent) if known.as_ref() == Some(&intent.incident.id) => intent.clone(),
+            Decision::Act(intent) if known == Some(&intent.incident.id) => intent.clone(),
             _ => return Ok((found, Asked::Granted)),
         };
         let fresh = || clock::instant().saturating_duration_since(read) < FRESH;

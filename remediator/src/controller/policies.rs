@@ -120,7 +120,7 @@ impl<W: Workloads> Leader<W> {
                 self.with_objects(|objects| {
                     // What a watch has told meanwhile is newer.
                     if matches!(objects.checks.get(&check), Some(Entry::Unread)) {
-                        objects.put_check(snapshot, clock::now());
+                        objects.put_check(Arc::unwrap_or_clone(snapshot), clock::now());
                     }
                 });
             }
@@ -246,7 +246,7 @@ impl<W: Workloads> Leader<W> {
             (Live::Target(facts), Ok(Some(snapshot))) => {
                 let look = Look {
                     check: Some(check),
-                    snapshot: Some(&snapshot),
+                    snapshot: Some(&*snapshot),
                     facts: Some(facts),
                     inferred: None,
                     exactly: false,
@@ -328,13 +328,11 @@ impl<W: Workloads> Leader<W> {
 
 /// Whether the policy's status says already that this incident is open.
 fn is_open(policy: &Policy, state: &PolicyState) -> bool {
-    let id = |state: &PolicyState| {
-        let open = state.incident.as_ref();
-        open.filter(|incident| incident.recovered.is_none())
-            .map(|incident| incident.id.clone())
-    };
-    let known = id(&state_view(&policy.object));
-    known.is_some() && known == id(state)
+    let known = policy.incident();
+    let known = known.filter(|known| known.recovered_time.is_none());
+    let open = state.incident.as_ref();
+    let open = open.filter(|open| open.recovered.is_none());
+    known.is_some_and(|known| open.is_some_and(|open| open.id == known.id))
 }
 
 /// How long to wait before the target is read again: a quarter of the time that it has held the policy back.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, PostParams};
+use kube::api::{Api, DynamicObject, ObjectMeta, PostParams};
 use serde_json::json;
 
 use super::conditions::{Says, set};
@@ -16,22 +16,36 @@ use crate::core::{CheckKey, CheckKind, ObjectKey, Reason, Snapshot, parse_snapsh
 use crate::crd::{ConditionStatus, RemediationPolicy, RemediationPolicyStatus, alert_snapshot};
 
 impl<W: Workloads> Leader<W> {
-    /// The check as it is now; none if it does not exist; the API server's words if it may not be read.
+    /// The check as it is now; none if it does not exist; the API server's words if it may not be read. Of one that is known
+    /// only the version is asked for, and the rest if that is another.
     pub(super) async fn read_check(
         &self,
         check: &CheckKey,
-    ) -> Result<Result<Option<Snapshot>, String>, Failed> {
+    ) -> Result<Result<Option<Arc<Snapshot>>, String>, Failed> {
         if check.kind == CheckKind::Alert {
             let key = super::key(&check.namespace, &check.name);
             let policy = denied(self.get_policy(&key).await)?;
-            return Ok(policy.map(|policy| alert_snapshot(&policy?.object)));
+            return Ok(policy.map(|policy| alert_snapshot(&policy?.object).map(Arc::new)));
         }
-        let checks: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            &check.namespace,
-            &Kind::Check(check.kind).resource(),
-        );
-        let read = match denied(self.limited(checks.get_opt(&check.name)).await)? {
+        if let Some(known) = self.snapshot(check) {
+            let version = (known.uid.as_str(), known.resource_version.as_str());
+            let read = self.checks(check);
+            let read = self.limited(read.get_metadata_opt(&check.name)).await;
+            match denied(read)? {
+                Ok(Some(read)) if !is_version(&read.metadata, version) => {}
+                other => return Ok(other.map(|read| read.map(|_| known))),
+            }
+        }
+        self.read_whole_check(check).await
+    }
+
+    async fn read_whole_check(
+        &self,
+        check: &CheckKey,
+    ) -> Result<Result<Option<Arc<Snapshot>>, String>, Failed> {
+        let read = self.checks(check);
+        let read = self.limited(read.get_opt(&check.name)).await;
+        let read = match denied(read)? {
             Ok(Some(read)) => read,
             Ok(None) => return Ok(Ok(None)),
             Err(message) => return Ok(Err(message)),
@@ -45,14 +59,37 @@ impl<W: Workloads> Leader<W> {
         let value = serde_json::to_value(&read).map_err(|error| Failed::Read(error.to_string()))?;
         let snapshot = parse_snapshot(check.kind, &value, timing)
             .map_err(|error| Failed::Read(error.to_string()))?;
-        Ok(Ok(Some(snapshot)))
+        Ok(Ok(Some(Arc::new(snapshot))))
     }
 
-    /// The policy as it is now.
+    /// The policy as it is now. Of one that is known only the version is asked for, and the rest if that is another.
     pub(super) async fn get_policy(&self, key: &ObjectKey) -> Result<Option<Arc<Policy>>, Failed> {
-        let policies: Api<RemediationPolicy> = Api::namespaced(self.client.clone(), &key.namespace);
-        let read = self.limited(policies.get_opt(&key.name)).await?;
+        let known = self.with_objects(|objects| objects.policies.get(key).cloned());
+        if let Some(known) = known
+            && let (Some(uid), Some(version)) = known.version()
+        {
+            let read = self.policies(&key.namespace);
+            match self.limited(read.get_metadata_opt(&key.name)).await? {
+                Some(read) if !is_version(&read.metadata, (uid, version)) => {}
+                other => return Ok(other.map(|_| known.clone())),
+            }
+        }
+        self.get_whole_policy(key).await
+    }
+
+    async fn get_whole_policy(&self, key: &ObjectKey) -> Result<Option<Arc<Policy>>, Failed> {
+        let read = self.policies(&key.namespace);
+        let read = self.limited(read.get_opt(&key.name)).await?;
         Ok(read.map(|object| self.take_policy(key, object)))
+    }
+
+    fn checks(&self, check: &CheckKey) -> Api<DynamicObject> {
+        let kind = Kind::Check(check.kind).resource();
+        Api::namespaced_with(self.client.clone(), &check.namespace, &kind)
+    }
+
+    fn policies(&self, namespace: &str) -> Api<RemediationPolicy> {
+        Api::namespaced(self.client.clone(), namespace)
     }
 
     /// Takes a policy that was read or written into the cache; returns it.
@@ -76,8 +113,8 @@ impl<W: Workloads> Leader<W> {
         object.status = Some(status);
         let namespace = object.metadata.namespace.clone().unwrap_or_default();
         let name = object.metadata.name.clone().unwrap_or_default();
-        let policies: Api<RemediationPolicy> = Api::namespaced(self.client.clone(), &namespace);
         let parameters = PostParams::default();
+        let policies = self.policies(&namespace);
         let written = self
             .write(policies.replace_status(&name, &parameters, &object))
             .await;
@@ -86,7 +123,7 @@ impl<W: Workloads> Leader<W> {
             && answer.code == 409
         {
             // What is known is old, and a watch that fails may take a while to tell.
-            self.get_policy(&key).await?;
+            self.get_whole_policy(&key).await?;
         }
         let taken = self.take_policy(&key, written?);
         if let Some(after) = &object.status {
@@ -137,6 +174,11 @@ impl<W: Workloads> Leader<W> {
             other => other.map(|_| None),
         }
     }
+}
+
+/// Whether an object is still this UID and resourceVersion: what it says is the same then.
+fn is_version(metadata: &ObjectMeta, (uid, version): (&str, &str)) -> bool {
+    metadata.uid.as_deref() == Some(uid) && metadata.resource_version.as_deref() == Some(version)
 }
 
 /// Whether this HTTP status code says that something is not allowed.

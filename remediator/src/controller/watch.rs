@@ -12,7 +12,7 @@ use futures::TryStreamExt as _;
 use kube::Client;
 use kube::api::{DynamicObject, ListParams, Resource as _, WatchEvent, WatchParams};
 use kube::core::Request;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::kinds::Kind;
@@ -52,20 +52,16 @@ const WATCH: u32 = 290;
 const WATCH_LATE: Duration = Duration::from_secs(300);
 
 /// An object without what nobody asks for, above all `managedFields`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Lean {
-    #[serde(rename = "apiVersion", default)]
-    api_version: Value,
-    #[serde(default)]
-    kind: Value,
     metadata: Metadata,
-    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[serde(default)]
     spec: Value,
-    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[serde(default)]
     status: Value,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
@@ -75,15 +71,15 @@ struct Metadata {
     uid: String,
     #[serde(default)]
     resource_version: String,
-    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[serde(default)]
     generation: Value,
-    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[serde(default)]
     creation_timestamp: Value,
-    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[serde(default)]
     deletion_timestamp: Value,
-    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[serde(default)]
     owner_references: Value,
-    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[serde(default)]
     finalizers: Value,
 }
 
@@ -99,12 +95,34 @@ impl Lean {
     }
 
     /// The whole object. In a list it carries neither kind nor apiVersion.
-    pub(super) fn value(mut self, kind: Kind) -> Result<Value, serde_json::Error> {
+    pub(super) fn value(self, kind: Kind) -> Value {
         let resource = kind.resource();
-        self.api_version = resource.api_version.into();
-        self.kind = resource.kind.into();
-        serde_json::to_value(self)
+        let metadata = self.metadata;
+        let metadata = object([
+            ("name", metadata.name.into()),
+            ("namespace", metadata.namespace.into()),
+            ("uid", metadata.uid.into()),
+            ("resourceVersion", metadata.resource_version.into()),
+            ("generation", metadata.generation),
+            ("creationTimestamp", metadata.creation_timestamp),
+            ("deletionTimestamp", metadata.deletion_timestamp),
+            ("ownerReferences", metadata.owner_references),
+            ("finalizers", metadata.finalizers),
+        ]);
+        object([
+            ("apiVersion", resource.api_version.into()),
+            ("kind", resource.kind.into()),
+            ("metadata", metadata),
+            ("spec", self.spec),
+            ("status", self.status),
+        ])
     }
+}
+
+/// An object of these fields, without those that are not set.
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let set = fields.into_iter().filter(|(_, value)| !value.is_null());
+    set.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// A page of a list. Its objects carry neither kind nor apiVersion where the list does.

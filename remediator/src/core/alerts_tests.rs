@@ -50,6 +50,7 @@ fn snapshot(alerts: &Alerts) -> Snapshot {
             name: "web".into(),
         },
         uid: "u".to_owned(),
+        resource_version: String::new(),
         deleting: false,
         timing: Timing {
             interval: 60,

@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub key: CheckKey,
     /// The object's UID.
     pub uid: String,
+    /// Its resourceVersion; empty if it is not known.
+    pub resource_version: String,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// How often and how long it runs.

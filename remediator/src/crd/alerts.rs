@@ -171,6 +171,7 @@ pub fn alert_snapshot(policy: &RemediationPolicy) -> Option<Snapshot> {
         },
         // Other labels are another check.
         uid: format!("{}-{}", wanted.id(), policy.uid().unwrap_or_default()),
+        resource_version: String::new(),
         deleting: policy.metadata.deletion_timestamp.is_some(),
         timing: TIMING,
         body: Body::Alerts(received(policy, &wanted)),

@@ -12,7 +12,7 @@ use crate::core::{
 
 /// What the status of a policy says of its check, its incident and its outcomes.
 pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
-    let Some(status) = policy.status.clone() else {
+    let Some(status) = &policy.status else {
         return PolicyState::default();
     };
     let crd::RemediationPolicyStatus {
@@ -37,20 +37,24 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         alerts: _,
     } = status;
     PolicyState {
-        check: check.map(read_check).unwrap_or_default(),
-        failures: count(failures),
-        successes: count(successes),
-        first_failure: first_failure_time,
-        last_counted: last_counted.map(|run| (RunId(run.id), run.time)),
-        before_last: before_last.map(|counters| Box::new(read_counters(counters))),
-        verdicts: bits(verdicts),
-        incident: incident.map(read_incident),
-        healthy_since,
+        check: check.clone().map(read_check).unwrap_or_default(),
+        failures: count(*failures),
+        successes: count(*successes),
+        first_failure: *first_failure_time,
+        last_counted: last_counted
+            .clone()
+            .map(|run| (RunId(run.id), run.time)),
+        before_last: before_last
+            .clone()
+            .map(|counters| Box::new(read_counters(counters))),
+        verdicts: bits(*verdicts),
+        incident: incident.clone().map(read_incident),
+        healthy_since: *healthy_since,
         statistics: Statistics {
-            learned: read_learned(learned),
-            ..read_statistics(statistics)
+            learned: read_learned(learned.clone()),
+            ..read_statistics(statistics.clone())
         },
-        upstreams: read_upstreams(&upstreams),
+        upstreams: read_upstreams(upstreams),
     }
 }
 

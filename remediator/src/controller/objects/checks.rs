@@ -1,6 +1,6 @@
 //! Checks: of those that no policy names, only that they exist.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::core::{
@@ -102,9 +102,9 @@ pub(in crate::controller) enum Entry {
 /// All checks.
 #[derive(Debug, Default)]
 pub(in crate::controller) struct Checks {
-    entries: BTreeMap<CheckKey, Entry>,
+    entries: HashMap<CheckKey, Entry>,
     failing: BTreeSet<CheckKey>,
-    schedules: BTreeMap<ObjectKey, Timing>,
+    schedules: HashMap<ObjectKey, Timing>,
 }
 
 impl Checks {

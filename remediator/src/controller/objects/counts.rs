@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::Objects;
+use super::{Objects, means};
 use crate::core::{CheckKey, CheckKind, CheckStatus, ObjectKey, Time};
 
 /// Checks become stale one by one and all at once only when Kuberhealthy is down: who leads counts them again after so many
@@ -106,7 +106,7 @@ impl Objects {
             };
             let policies = self.policies.triggered_by(&check);
             let mut specs = policies.filter_map(|policy| self.spec(policy));
-            if specs.any(|spec| self.meant(spec.source, &spec.check).contains(key)) {
+            if specs.any(|spec| means(spec.source, key.kind)) {
                 failing.insert(key.clone());
             }
         }

@@ -7,6 +7,7 @@ mod counts;
 mod policies;
 mod read;
 mod records;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -158,7 +159,7 @@ impl Objects {
             self.existence(new);
             return Ok(false);
         }
-        let value = object.value(kind).map_err(|error| error.to_string())?;
+        let value = object.value(kind);
         match kind {
             Kind::Policy => match read::policy(&value) {
                 Ok(object) => Ok(self.put_policy(key, Arc::new(Policy::new(object)), now)),
@@ -358,6 +359,14 @@ impl Objects {
 
     fn spec(&self, policy: &ObjectKey) -> Option<&PolicySpec> {
         self.policies.get(policy)?.spec.as_ref().ok()
+    }
+}
+
+/// Whether a reference may mean a check of this kind that exists.
+fn means(kind: Option<CheckKind>, of: CheckKind) -> bool {
+    match kind {
+        Some(kind) => kind == of,
+        None => LINES.contains(&of),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::core::reason::bounded;
 use crate::core::{Action, CheckKey, Inferred, ObjectKey, PolicySpec, TargetKind};
-use crate::crd::{Invalid, RemediationPolicy, policy_view, upstreams_view};
+use crate::crd::{Invalid, RemediationPolicy, policy_status, policy_view, upstreams_view};
 
 /// A policy.
 #[derive(Debug)]
@@ -34,6 +34,11 @@ impl Policy {
             metadata.uid.as_deref(),
             metadata.resource_version.as_deref(),
         )
+    }
+
+    /// The incident that its status tells of, open or over.
+    pub(in crate::controller) fn incident(&self) -> Option<&policy_status::Incident> {
+        self.object.status.as_ref()?.incident.as_ref()
     }
 
     /// When it was created, and its UID: the older one of two with one target goes first.

@@ -1,6 +1,7 @@
 //! From what the API server holds to what is worked with.
 
 use kube::{Resource as _, ResourceExt as _};
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::core::{CheckKind, Record, Timing, parse_snapshot, record_name};
@@ -13,8 +14,7 @@ pub(super) fn any<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Str
 
 /// A policy; a status that cannot be read is taken for none, as it must not stop the policy for ever.
 pub(super) fn policy(value: &Value) -> Result<RemediationPolicy, String> {
-    let whole: Result<RemediationPolicy, String> = any(value.clone());
-    whole.or_else(|_| {
+    RemediationPolicy::deserialize(value).or_else(|_| {
         let mut spec = value.clone();
         if let Some(object) = spec.as_object_mut() {
             object.remove("status");

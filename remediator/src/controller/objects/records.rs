@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::window::Window;
 use crate::clock;
 use crate::core::execution::{
     Creator, at_once, begun, doubtful, in_flight, last, rank, unwritten, used,
@@ -37,7 +38,7 @@ pub(in crate::controller) struct Records {
     by_owner: HashMap<Owner, Arc<Vec<Record>>>,
     /// Again, as they are gone through for each decision.
     unfinished: BTreeMap<ObjectKey, Record>,
-    times: BTreeSet<(Time, ObjectKey)>,
+    times: Window,
     gone: Gone,
     /// UIDs of those that may have been acted on without a word of that in their status: at most one that a leader has
     /// found and one that it has created itself.
@@ -64,8 +65,10 @@ impl Gone {
     }
 
     fn count(&mut self, since: Time) -> u32 {
-        self.0.retain(|(at, _)| *at > since);
-        count(self.0.iter())
+        while self.0.first().is_some_and(|(at, _)| *at <= since) {
+            self.0.pop_first();
+        }
+        count(self.0.len())
     }
 }
 
@@ -134,7 +137,7 @@ impl Records {
             self.unfinished.insert(record.name.clone(), record.clone());
         }
         if let Some(at) = used(never(), &record) {
-            self.times.insert((at, record.name.clone()));
+            self.times.add(at);
         }
         self.owners.insert(record.name.clone(), owner.clone());
         Arc::make_mut(self.by_owner.entry(owner).or_default()).push(record);
@@ -170,7 +173,7 @@ impl Records {
         }
         self.unfinished.remove(key);
         if let Some(at) = used(never(), &record) {
-            self.times.remove(&(at, key.clone()));
+            self.times.remove(at);
         }
         Some(record)
     }
@@ -189,20 +192,19 @@ impl Records {
 
     /// How many use up the limit of those at once.
     pub(in crate::controller) fn count_in_flight(&self) -> u32 {
-        count(self.in_flight())
+        count(self.in_flight().count())
     }
 
     /// How many were begun in the last hour, whether they still exist or not.
     pub(in crate::controller) fn count_begun(&mut self, now: Time) -> u32 {
         let since = Time::from_unix(now.unix().saturating_sub(HOUR));
-        let latest = self.times.iter().rev();
-        let latest = count(latest.take_while(|(at, _)| *at > since));
-        latest.saturating_add(self.gone.count(since))
+        let known = self.times.count(since);
+        known.saturating_add(self.gone.count(since))
     }
 
     /// How many were begun in the last hour, or are about to be.
     pub(in crate::controller) fn count_last_hour(&mut self, now: Time) -> u32 {
-        let about_to = count(self.in_flight().filter(|record| !begun(record)));
+        let about_to = count(self.in_flight().filter(|record| !begun(record)).count());
         self.count_begun(now).saturating_add(about_to)
     }
 
@@ -253,6 +255,6 @@ impl Records {
     }
 }
 
-fn count<T>(of: impl Iterator<Item = T>) -> u32 {
-    u32::try_from(of.count()).unwrap_or(u32::MAX)
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -74,12 +74,14 @@ pub fn parse_snapshot(
         }
     };
     let uid = required(metadata, "metadata", "uid")?.to_owned();
+    let resource_version = metadata["resourceVersion"].as_str().unwrap_or_default();
     let deleting = metadata
         .get("deletionTimestamp")
         .is_some_and(|time| !time.is_null());
     Ok(Snapshot {
         key,
         uid,
+        resource_version: resource_version.to_owned(),
         deleting,
         timing,
         body,

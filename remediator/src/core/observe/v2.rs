@@ -193,6 +193,7 @@ mod tests {
                 name: "web".into(),
             },
             uid: "uid".to_owned(),
+            resource_version: String::new(),
             deleting: false,
             timing: Timing {
                 interval: 600,

@@ -142,6 +142,7 @@ impl Check {
             snapshot: Snapshot {
                 key: self.key(),
                 uid: format!("uid{}", self.uid),
+                resource_version: String::new(),
                 deleting: false,
                 timing: TIMING,
                 body: self.body.clone(),

@@ -5,6 +5,7 @@
 //! while checks pass, and the time from the write of a failing result to the request that acts on it, beside that of a
 //! bare program that watches and patches and does nothing else.
 
+mod awake;
 mod bare;
 mod cluster;
 mod failures;
@@ -19,7 +20,7 @@ use cluster::{CHECKS, Cluster, POLICIES};
 use process::{Process, SERVER};
 
 /// Failing checks whose way to an action is timed, of the remediator and of the bare program each.
-const FAILURES: usize = 500;
+const FAILURES: usize = 1_000;
 
 /// How long CPU time is watched.
 const WATCHED: Duration = Duration::from_secs(20);
@@ -106,6 +107,7 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
     let (own, url) = (env::current_exe()?, cluster.url());
     let bare = Process::start(&own, &["--bare", &url], &[])?;
     cluster.until_watched(bare::AGENT).await?;
+    let awake = awake::Awake::try_keep();
     let (latencies, bare_latencies) = failures::time(&cluster, FAILURES).await?;
     drop(bare);
 
@@ -127,6 +129,8 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
     );
     let label = format!("CPU while {RUNS_PER_SECOND} runs a second pass");
     println!("{label:<52} {:>8.2} %", passing * 100.0);
+    let kept = if awake.is_some() { "yes" } else { "no" };
+    println!("{:<52} {kept:>10}", "cores kept awake for what follows");
     latencies.print("from a failing result to the action's request");
     bare_latencies.print("  bare program that watches and patches");
     latencies.print_ratio(&bare_latencies);
