@@ -4,17 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch as told;
 
-use super::conditions::why_not;
 use super::kinds::Kind;
 use super::notices::General;
-use super::objects::{Concerns, Objects, Owner, Policy};
+use super::objects::{Concerns, Objects, Owner};
 use super::queue::Queue;
 use super::settings::Settings;
-use super::status::ALLOWED;
 use super::watch::{Change, Source};
 use super::{Key, lock};
 use crate::clock;
-use crate::core::{Limits, ObjectKey, Reason, StormState};
+use crate::core::{Limits, ObjectKey, StormState};
 use crate::events::Events;
 use crate::metrics::{Gauges, Metrics, PolicyGauges, WatchGauges};
 use crate::notify::Notify;
@@ -215,16 +213,7 @@ fn of_record(objects: &Objects, key: ObjectKey) -> Vec<Key> {
     let policy = record.map(|record| Key::Policy(record.intent.policy.clone()));
     let mut keys: Vec<Key> = policy.into_iter().collect();
     if record.is_none_or(|record| record.finished()) {
-        let waits = |policy: &&Arc<Policy>| {
-            let status = policy.object.status.as_ref();
-            let why = status.and_then(|status| why_not(&status.conditions, ALLOWED));
-            why == Some(Reason::TooManyInFlight)
-        };
-        let waiting = objects.policies.values().filter(waits);
-        keys.extend(waiting.filter_map(|policy| {
-            let spec = policy.spec.as_ref().ok()?;
-            Some(Key::Policy(spec.key.clone()))
-        }));
+        keys.extend(objects.policies.waiting().cloned().map(Key::Policy));
     }
     keys.push(Key::Record(key));
     keys

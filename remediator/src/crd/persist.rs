@@ -41,9 +41,7 @@ pub fn state_view(policy: &RemediationPolicy) -> PolicyState {
         failures: count(*failures),
         successes: count(*successes),
         first_failure: *first_failure_time,
-        last_counted: last_counted
-            .clone()
-            .map(|run| (RunId(run.id), run.time)),
+        last_counted: last_counted.clone().map(|run| (RunId(run.id), run.time)),
         before_last: before_last
             .clone()
             .map(|counters| Box::new(read_counters(counters))),

@@ -1,5 +1,6 @@
 //! A request for a resource, understood: what every operation on objects starts from.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -50,8 +51,8 @@ impl Call<'_> {
     }
 
     /// The object as this call's version shows it.
-    pub(crate) fn shown(&self, object: &Value) -> Value {
-        shown(&self.resource, &self.version.name, object.clone())
+    pub(crate) fn shown<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
+        shown(&self.resource, &self.version.name, Cow::Borrowed(object))
     }
 
     /// What a new object is given.
@@ -73,11 +74,15 @@ impl Call<'_> {
 }
 
 /// An object as stored in the form of a version. Versions differ in name only (conversion strategy None).
-pub(crate) fn shown(resource: &Resource, version: &str, mut object: Value) -> Value {
+pub(crate) fn shown<'a>(
+    resource: &Resource,
+    version: &str,
+    mut object: Cow<'a, Value>,
+) -> Cow<'a, Value> {
     if resource.view_of.is_some() {
-        event::to_shown(&mut object);
+        event::to_shown(object.to_mut());
     } else if resource.storage != version {
-        object["apiVersion"] = group_version(resource.group(), version).into();
+        object.to_mut()["apiVersion"] = group_version(resource.group(), version).into();
     }
     object
 }

@@ -1,5 +1,7 @@
 //! The form in which a client wants objects: whole, as rows of a table, or only their metadata.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::table::Columns;
@@ -58,16 +60,17 @@ impl Form {
     }
 
     /// One object in this form.
-    pub(crate) fn one(&self, object: Value) -> Value {
-        match self {
-            Form::Whole => object,
+    pub(crate) fn one<'a>(&self, object: Cow<'a, Value>) -> Cow<'a, Value> {
+        let other = match self {
+            Form::Whole => return object,
             Form::Metadata => partial(&object),
             Form::Table(columns, include) => {
                 let version = &object["metadata"]["resourceVersion"];
                 let metadata = json!({"resourceVersion": version});
-                table(columns, *include, &metadata, std::slice::from_ref(&object))
+                table(columns, *include, &metadata, std::slice::from_ref(&*object))
             }
-        }
+        };
+        Cow::Owned(other)
     }
 
     /// A list in this form; `None` if it is to be written as it is.

@@ -81,7 +81,7 @@ impl Call<'_> {
         let mut items: Vec<Value> = listing
             .items
             .iter()
-            .map(|object| self.shown(object))
+            .map(|object| self.shown(object).into_owned())
             .collect();
         if let Some(list) = form.many(&listing.metadata, &items) {
             return respond::json(StatusCode::OK, &list);

@@ -1,7 +1,8 @@
 //! Building answers.
 
+use axum::Json;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::status::Status;
 
 /// A JSON answer.
 pub(crate) fn json(code: StatusCode, value: &Value) -> Response {
-    with_type(code, "application/json", value.to_string())
+    (code, Json(value)).into_response()
 }
 
 /// An answer in another form.

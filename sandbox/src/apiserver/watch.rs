@@ -1,5 +1,6 @@
 //! Watching: the events of a collection as a stream of JSON lines.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -217,7 +218,7 @@ impl Watcher {
     }
 
     fn push(&mut self, kind: &str, object: Value) {
-        let object = shown(&self.resource, &self.version, object);
+        let object = shown(&self.resource, &self.version, Cow::Owned(object));
         let object = self.form.one(object);
         self.push_line(kind, &object);
     }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
+use super::super::conditions::why_not;
+use super::super::status::ALLOWED;
 use crate::core::reason::bounded;
-use crate::core::{Action, CheckKey, Inferred, ObjectKey, PolicySpec, TargetKind};
+use crate::core::{Action, CheckKey, Inferred, ObjectKey, PolicySpec, Reason, TargetKind};
 use crate::crd::{Invalid, RemediationPolicy, policy_status, policy_view, upstreams_view};
 
 /// A policy.
@@ -56,6 +58,13 @@ impl Policy {
         }
     }
 
+    /// Whether its status says that it waits for a place among the remediations in flight.
+    fn waits(&self) -> bool {
+        let status = self.object.status.as_ref();
+        let why = status.and_then(|status| why_not(&status.conditions, ALLOWED));
+        self.spec.is_ok() && why == Some(Reason::TooManyInFlight)
+    }
+
     /// The checks it names: its own, those it depends on, and those its errors lead to.
     fn named(&self) -> BTreeSet<(Role, ObjectKey)> {
         let Ok(spec) = &self.spec else {
@@ -74,6 +83,15 @@ impl Policy {
         let spec = self.spec.as_ref().ok()?;
         let (kind, name) = spec.target.clone();
         Some((spec.key.namespace.clone(), kind, name))
+    }
+}
+
+/// Has the key in the set or not.
+fn keep(set: &mut BTreeSet<ObjectKey>, key: &ObjectKey, whether: bool) {
+    if whether {
+        set.insert(key.clone());
+    } else {
+        set.remove(key);
     }
 }
 
@@ -108,11 +126,12 @@ pub(in crate::controller) struct Malformed {
 /// All policies.
 #[derive(Debug, Default)]
 pub(in crate::controller) struct Policies {
-    all: BTreeMap<ObjectKey, Arc<Policy>>,
+    all: HashMap<ObjectKey, Arc<Policy>>,
     malformed: BTreeMap<ObjectKey, Malformed>,
     named: HashMap<(Role, ObjectKey), BTreeSet<ObjectKey>>,
     targets: BTreeMap<Target, BTreeSet<(Age, ObjectKey)>>,
     inferring: BTreeSet<ObjectKey>,
+    waiting: BTreeSet<ObjectKey>,
     /// Policies that alerts trigger, by the first of the labels asked for.
     alerts: HashMap<(String, String), BTreeSet<ObjectKey>>,
     departed: VecDeque<Arc<Policy>>,
@@ -267,6 +286,11 @@ impl Policies {
         self.inferring.iter().filter_map(|key| self.all.get(key))
     }
 
+    /// Policies that wait for a place among the remediations in flight.
+    pub(in crate::controller) fn waiting(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.waiting.iter()
+    }
+
     /// Takes a policy as it was read, unless what is known is newer. None: nothing is new.
     pub(super) fn put(&mut self, key: &ObjectKey, policy: Arc<Policy>) -> Option<Renamed> {
         let before = self.all.get(key);
@@ -351,11 +375,8 @@ impl Policies {
         };
         let (led, leads) = (old.map(Policy::inferred), new.map(Policy::inferred));
         let (led, leads) = (led.unwrap_or_default(), leads.unwrap_or_default());
-        if leads.is_empty() {
-            self.inferring.remove(key);
-        } else {
-            self.inferring.insert(key.clone());
-        }
+        keep(&mut self.inferring, key, !leads.is_empty());
+        keep(&mut self.waiting, key, new.is_some_and(Policy::waits));
         // An inferred edge also ends where no policy has the check for its own any more.
         let trigger = |policy: Option<&Policy>| {
             let spec = policy.and_then(|policy| policy.spec.as_ref().ok());
