@@ -174,8 +174,8 @@ impl Shared {
     fn open(&self) -> Vec<Notice> {
         let mut notices = lock(&self.general).open();
         self.objects(|objects| {
-            let policies = objects.policies.values();
-            notices.extend(policies.filter_map(|policy| {
+            let policies = objects.policies.sorted();
+            notices.extend(policies.into_iter().filter_map(|policy| {
                 let spec = policy.spec.as_ref().ok()?;
                 let owner = Owner {
                     policy: spec.key.clone(),

@@ -209,8 +209,8 @@ impl<W: Workloads> Leader<W> {
     }
 
     /// Reads the target, and meanwhile writes down what was seen if that is an incident which is not written down yet: it
-    /// has to be before anything is recorded for it. What is read here is read anew, so that what follows from it rests
-    /// on nothing that the cache says.
+    /// has to be before anything is recorded for it. What follows rests on what the API server holds now: the target is
+    /// read anew, and so are policy and check, or they are known in the version that it has.
     async fn with_facts(
         &self,
         policy: &Arc<Policy>,
@@ -328,11 +328,10 @@ impl<W: Workloads> Leader<W> {
 
 /// Whether the policy's status says already that this incident is open.
 fn is_open(policy: &Policy, state: &PolicyState) -> bool {
-    let known = policy.incident();
+    let (known, found) = (policy.incident(), state.incident.as_ref());
     let known = known.filter(|known| known.recovered_time.is_none());
-    let open = state.incident.as_ref();
-    let open = open.filter(|open| open.recovered.is_none());
-    known.is_some_and(|known| open.is_some_and(|open| open.id == known.id))
+    let found = found.filter(|found| found.recovered.is_none());
+    known.is_some() && known.map(|known| &known.id) == found.map(|found| &found.id)
 }
 
 /// How long to wait before the target is read again: a quarter of the time that it has held the policy back.

@@ -28,11 +28,10 @@ impl<W: Workloads> Leader<W> {
             return Ok(policy.map(|policy| alert_snapshot(&policy?.object).map(Arc::new)));
         }
         if let Some(known) = self.snapshot(check) {
-            let version = (known.uid.as_str(), known.resource_version.as_str());
             let read = self.checks(check);
             let read = self.limited(read.get_metadata_opt(&check.name)).await;
             match denied(read)? {
-                Ok(Some(read)) if !is_version(&read.metadata, version) => {}
+                Ok(Some(read)) if !is_version(&read.metadata, known.version()) => {}
                 other => return Ok(other.map(|read| read.map(|_| known))),
             }
         }
@@ -65,13 +64,11 @@ impl<W: Workloads> Leader<W> {
     /// The policy as it is now. Of one that is known only the version is asked for, and the rest if that is another.
     pub(super) async fn get_policy(&self, key: &ObjectKey) -> Result<Option<Arc<Policy>>, Failed> {
         let known = self.with_objects(|objects| objects.policies.get(key).cloned());
-        if let Some(known) = known
-            && let (Some(uid), Some(version)) = known.version()
-        {
+        if let Some(known) = known {
             let read = self.policies(&key.namespace);
             match self.limited(read.get_metadata_opt(&key.name)).await? {
-                Some(read) if !is_version(&read.metadata, (uid, version)) => {}
-                other => return Ok(other.map(|_| known.clone())),
+                Some(read) if !is_version(&read.metadata, known.version()) => {}
+                other => return Ok(other.map(|_| known)),
             }
         }
         self.get_whole_policy(key).await
@@ -176,9 +173,11 @@ impl<W: Workloads> Leader<W> {
     }
 }
 
-/// Whether an object is still this UID and resourceVersion: what it says is the same then.
-fn is_version(metadata: &ObjectMeta, (uid, version): (&str, &str)) -> bool {
-    metadata.uid.as_deref() == Some(uid) && metadata.resource_version.as_deref() == Some(version)
+/// Whether an object is what is known of it, by UID and resourceVersion. Another definition of its kind may show the same
+/// version with other defaults; those that decide are ours, and the same as the definition's.
+fn is_version(metadata: &ObjectMeta, known: (Option<&str>, Option<&str>)) -> bool {
+    let version = metadata.resource_version.as_deref();
+    version.is_some() && (metadata.uid.as_deref(), version) == known
 }
 
 /// Whether this HTTP status code says that something is not allowed.

@@ -1,5 +1,6 @@
 //! What watches and workers share.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch as told;
@@ -100,7 +101,8 @@ impl Shared {
             for key in objects.records.keys() {
                 queue.add(Key::Record(key.clone()), now);
             }
-            for key in objects.policies.keys() {
+            let policies: BTreeSet<&ObjectKey> = objects.policies.keys().collect();
+            for key in policies {
                 queue.add(Key::Policy(key.clone()), now);
             }
         });
@@ -172,7 +174,8 @@ impl Shared {
                 .collect(),
             policies: objects
                 .policies
-                .values()
+                .sorted()
+                .into_iter()
                 .map(|policy| PolicyGauges::of(&policy.object))
                 .collect(),
         })

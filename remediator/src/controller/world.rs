@@ -114,10 +114,11 @@ pub(super) fn around(
         .collect();
     let own = check.and_then(|check| objects.checks.look(check, now));
     let settles = own.and_then(|check| settles_at(&check.state));
-    let (status, timing, runs) = own.map_or((CheckStatus::Gone, UNKNOWN, Vec::new()), |check| {
-        let runs = check.runs.iter().cloned().collect();
-        (check.status(now), check.snapshot.timing, runs)
-    });
+    let (status, timing, runs) =
+        own.map_or((CheckStatus::Gone, Timing::UNKNOWN, Vec::new()), |check| {
+            let runs = check.runs.iter().cloned().collect();
+            (check.status(now), check.snapshot.timing, runs)
+        });
     let counts = objects.counts(now, exactly);
     *storm_before = storm(*storm_before, counts.failing, counts.mapped, &limits, now);
     let chain = check
@@ -151,11 +152,6 @@ fn upstream(objects: &mut Objects, key: &CheckKey, now: Time) -> Upstream {
         recovered: found.and_then(|check| check.recovered),
     }
 }
-
-const UNKNOWN: Timing = Timing {
-    interval: 600,
-    timeout: 300,
-};
 
 /// The way from a check to the one most likely to be the cause: of those that do not pass, the one furthest up.
 fn chain(

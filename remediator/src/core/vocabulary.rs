@@ -62,6 +62,13 @@ pub struct Snapshot {
     pub body: Body,
 }
 
+impl Snapshot {
+    /// Its UID and resourceVersion.
+    pub fn version(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.uid), Some(&self.resource_version))
+    }
+}
+
 /// How often and how long a check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
@@ -69,6 +76,14 @@ pub struct Timing {
     pub interval: u32,
     /// The longest a run may take; where nothing says otherwise 300 in v2 and 30 in v3.
     pub timeout: u32,
+}
+
+impl Timing {
+    /// Of a check of v2 without a khcheck, and of one of which nothing is known.
+    pub const UNKNOWN: Timing = Timing {
+        interval: 600,
+        timeout: 300,
+    };
 }
 
 /// What a check says, by Kuberhealthy's line.

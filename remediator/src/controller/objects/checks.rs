@@ -208,14 +208,21 @@ impl Checks {
 
     pub(super) fn put_schedule(&mut self, key: &ObjectKey, timing: Timing) {
         self.schedules.insert(key.clone(), timing);
-        let check = check_key(CheckKind::KuberhealthyState, key);
-        if let Some(Entry::Read(check)) = self.entries.get_mut(&check) {
-            Arc::make_mut(&mut check.snapshot).timing = timing;
-        }
+        self.time(key, timing);
     }
 
     pub(super) fn remove_schedule(&mut self, key: &ObjectKey) {
         self.schedules.remove(key);
+        self.time(key, Timing::UNKNOWN);
+    }
+
+    /// What is known of a check of v2 always has the timing that its khcheck says now: it is not read anew when only that
+    /// has changed.
+    fn time(&mut self, key: &ObjectKey, timing: Timing) {
+        let check = check_key(CheckKind::KuberhealthyState, key);
+        if let Some(Entry::Read(check)) = self.entries.get_mut(&check) {
+            Arc::make_mut(&mut check.snapshot).timing = timing;
+        }
     }
 
     pub(super) fn schedules(&self) -> impl Iterator<Item = &ObjectKey> {
@@ -238,7 +245,7 @@ mod tests {
 
     use super::{Check, Checks, Entry, check_key};
     use crate::core::{
-        CheckKind, CheckState, ObjectKey, Snapshot, Time, Verdict, observe, parse_snapshot,
+        CheckKind, CheckState, ObjectKey, Snapshot, Time, Timing, Verdict, observe, parse_snapshot,
     };
 
     /// A KuberhealthyState after the run `uuid` ended at `ended`, in 2026.
@@ -290,6 +297,28 @@ mod tests {
         assert_eq!(told.len(), 1);
         let check = Check::new(snapshot, known, at("10:05:00"));
         assert!(check.fails());
+    }
+
+    #[test]
+    fn the_timing_is_what_the_khcheck_says() {
+        let mut checks = Checks::default();
+        let known = |_: &Snapshot| CheckState::default();
+        let snapshot = v2("a", false, "10:00:00");
+        let check = snapshot.key.clone();
+        checks.put(snapshot, known, at("10:00:01"));
+        let key = ObjectKey {
+            namespace: "n".into(),
+            name: "c".into(),
+        };
+        let timing = Timing {
+            interval: 10,
+            timeout: 5,
+        };
+        let of = |checks: &Checks| checks.read(&check).map(|check| check.snapshot.timing);
+        checks.put_schedule(&key, timing);
+        assert_eq!(of(&checks), Some(timing));
+        checks.remove_schedule(&key);
+        assert_eq!(of(&checks), Some(Timing::UNKNOWN));
     }
 
     #[test]

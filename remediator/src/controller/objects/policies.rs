@@ -194,6 +194,13 @@ impl Policies {
         self.all.values()
     }
 
+    /// All, in the order of their names.
+    pub(in crate::controller) fn sorted(&self) -> Vec<&Arc<Policy>> {
+        let mut all: Vec<(&ObjectKey, &Arc<Policy>)> = self.all.iter().collect();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        all.into_iter().map(|(_, policy)| policy).collect()
+    }
+
     /// All that can be used.
     pub(in crate::controller) fn specs(&self) -> impl Iterator<Item = &PolicySpec> {
         self.all

@@ -25,11 +25,7 @@ pub(super) fn policy(value: &Value) -> Result<RemediationPolicy, String> {
 
 /// How often and how long a check of v2 runs. The fields are those of a HealthCheck's spec.
 pub(super) fn schedule(object: &Value) -> Result<Timing, String> {
-    let timing = Timing {
-        interval: 600,
-        timeout: 300,
-    };
-    let read = parse_snapshot(CheckKind::HealthCheck, object, Some(timing));
+    let read = parse_snapshot(CheckKind::HealthCheck, object, Some(Timing::UNKNOWN));
     read.map(|schedule| schedule.timing)
         .map_err(|error| error.to_string())
 }

@@ -27,10 +27,9 @@ impl Default for Window {
 
 impl Window {
     pub(super) fn add(&mut self, at: Time) {
-        let times = self.times.entry(at).or_default();
-        *times = times.saturating_add(1);
+        *self.times.entry(at).or_default() += 1;
         if at > self.after {
-            self.late = self.late.saturating_add(1);
+            self.late += 1;
         }
     }
 

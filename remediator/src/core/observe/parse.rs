@@ -46,10 +46,7 @@ pub fn parse_snapshot(
                 object: &object["spec"],
                 at: "spec",
             })?),
-            timing.unwrap_or(Timing {
-                interval: 600,
-                timeout: 300,
-            }),
+            timing.unwrap_or(Timing::UNKNOWN),
         ),
         CheckKind::HealthCheck => {
             let known = timing.unwrap_or(Timing {

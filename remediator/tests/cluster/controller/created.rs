@@ -6,7 +6,7 @@ use sandbox::api::Patch;
 use sandbox::faults::{Gate, Rule};
 use serde_json::{Value, json};
 
-use super::support::{AGENT, Cluster, DEPLOYMENTS, POLICIES, RECORDS};
+use super::support::{AGENT, Cluster, DEPLOYMENTS, POLICIES, RECORDS, next_second};
 
 /// A record for the policy web as anybody may write it who may create records.
 async fn forge(cluster: &Cluster, incident: &str, begun: &Value) -> String {
@@ -220,4 +220,37 @@ async fn a_status_that_cannot_be_written_takes_one_place() {
         .await;
     assert_eq!(status(&cluster, &name).await["touched"], "Yes");
     assert_eq!(cluster.writes(), 2);
+}
+
+#[tokio::test]
+async fn a_pass_that_no_watch_tells_of_is_seen_before_acting() {
+    let cluster = Cluster::start().await;
+    let pause = json!({"pauseRequests": ["upgrade"]});
+    cluster.policy("web", pause).await;
+    let _controller = cluster.controller(1);
+    cluster.report("web", &["broken"], 1, 5).await;
+    cluster.says("web", "RemediationAllowed", "Paused").await;
+    let faults = cluster.server.faults();
+    let list = Rule::refuse(500).agent(AGENT).verb("list");
+    faults.add(list.resource("healthchecks"));
+    let deaf = Rule::refuse(500).agent(AGENT).verb("watch");
+    let deaf = faults.add(deaf.resource("healthchecks"));
+    faults.cut_watches_of(AGENT);
+    cluster
+        .until("the watch to be refused", async || faults.strikes(deaf) > 0)
+        .await;
+    next_second().await;
+    cluster.report("web", &[], 2, 0).await;
+    // What is known says that the check fails, and nothing holds the policy any more.
+    let go_on = json!({"spec": {"pauseRequests": []}});
+    let path = format!("{POLICIES}/web");
+    let patched = cluster.api.patch(&path, Patch::Merge, &go_on);
+    patched.await.unwrap();
+    cluster
+        .until("the pass to be counted", async || {
+            let policy = cluster.api.get(&path).await.unwrap();
+            policy["status"]["successes"].as_i64() > Some(0)
+        })
+        .await;
+    assert_eq!((cluster.writes(), cluster.records().await.len()), (0, 0));
 }

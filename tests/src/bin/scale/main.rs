@@ -81,7 +81,7 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
         "--max-in-flight",
         "1000",
         "--max-per-hour",
-        "1000",
+        "2000",
         "--storm-minimum",
         "1000",
         "--log-level",
@@ -104,23 +104,11 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
             cluster.pass_runs(passed, RUNS_PER_SECOND as usize).await
         })
         .await?;
-    let (own, url) = (env::current_exe()?, cluster.url());
-    let bare = Process::start(&own, &["--bare", &url], &[])?;
-    cluster.until_watched(bare::AGENT).await?;
-    let awake = awake::Awake::try_keep();
-    let (latencies, bare_latencies) = failures::time(&cluster, FAILURES).await?;
-    drop(bare);
-
     println!("{:<52} {:>10}", "binary", figures::megabytes(&binary)?);
     println!("{:<52} {:>8.2} s", "start to ready", ready.as_secs_f64());
     println!(
         "{:<52} {:>6.1} MiB",
         "peak memory once all was read", peak_at_start
-    );
-    println!(
-        "{:<52} {:>6.1} MiB",
-        "peak memory at the end",
-        remediator.peak_mib()?
     );
     println!(
         "{:<52} {:>8.2} %",
@@ -129,6 +117,17 @@ async fn measure(folder: &Path) -> anyhow::Result<()> {
     );
     let label = format!("CPU while {RUNS_PER_SECOND} runs a second pass");
     println!("{label:<52} {:>8.2} %", passing * 100.0);
+    let (own, url) = (env::current_exe()?, cluster.url());
+    let bare = Process::start(&own, &["--bare", &url], &[])?;
+    cluster.until_watched(bare::AGENT).await?;
+    let awake = awake::Awake::try_keep();
+    let (latencies, bare_latencies) = failures::time(&cluster, FAILURES).await?;
+    drop(bare);
+    println!(
+        "{:<52} {:>6.1} MiB",
+        "peak memory at the end",
+        remediator.peak_mib()?
+    );
     let kept = if awake.is_some() { "yes" } else { "no" };
     println!("{:<52} {kept:>10}", "cores kept awake for what follows");
     latencies.print("from a failing result to the action's request");
