@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::records::count;
 use super::{Objects, means};
 use crate::core::{CheckKey, CheckKind, CheckStatus, ObjectKey, Time};
 
@@ -113,7 +114,6 @@ impl Objects {
         let is_alert = |key: &&CheckKey| key.kind == CheckKind::Alert;
         // One that nobody repeats would hold everything back until somebody resolves it.
         failing.retain(|key| !(is_alert(&key) && self.is_stale(key, now)));
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         (
             count(failing.len()),
             count(failing.iter().filter(is_alert).count()),

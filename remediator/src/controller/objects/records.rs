@@ -255,6 +255,7 @@ impl Records {
     }
 }
 
-fn count(number: usize) -> u32 {
+/// A length as it is counted in limits.
+pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
