@@ -7,10 +7,10 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 
 use super::env::Env;
 use super::logs::Log;
-use crate::informer::AbortOnDrop;
 
 /// How long the output of a process that has ended is still read: a child that left the group can hold it open.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -20,7 +20,7 @@ const DRAIN: Duration = Duration::from_millis(500);
 pub(crate) struct Process {
     child: Child,
     group: Group,
-    readers: Vec<AbortOnDrop>,
+    readers: JoinSet<()>,
 }
 
 /// Kills what is left of the group when dropped: like a container, it ends with its first process.
@@ -67,18 +67,14 @@ impl Process {
             .spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let id = id.ok_or_else(|| io::Error::other("the process has no id"))?;
-        let mut readers = Vec::new();
+        let mut readers = JoinSet::new();
         if let Some(output) = child.stdout.take() {
             let log = log.clone();
-            readers.push(AbortOnDrop(tokio::spawn(
-                async move { log.read(output).await },
-            )));
+            readers.spawn(async move { log.read(output).await });
         }
         if let Some(output) = child.stderr.take() {
             let log = log.clone();
-            readers.push(AbortOnDrop(tokio::spawn(
-                async move { log.read(output).await },
-            )));
+            readers.spawn(async move { log.read(output).await });
         }
         Ok(Process {
             child,
@@ -88,14 +84,16 @@ impl Process {
     }
 
     /// Waits until the first process has ended, and gives its exit code as a shell does: 128 more than a signal.
+    ///
+    /// Cancel safe: who gives up waits again, with [`Process::stop`] for example.
     pub(crate) async fn wait(&mut self) -> i32 {
         let status = self.child.wait().await;
         // Its children do not outlive it; killed, they let go of the output.
         self.group.signal(Signal::SIGKILL);
-        let drained =
-            futures::future::join_all(self.readers.iter_mut().map(|reader| &mut reader.0));
+        // A set, as one reader may have ended when this is cancelled, and its handle must not be waited for again.
+        let drained = async { while self.readers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(DRAIN, drained).await;
-        self.readers.clear();
+        self.readers.abort_all();
         status.map_or(255, exit_code)
     }
 
@@ -116,5 +114,30 @@ fn exit_code(status: ExitStatus) -> i32 {
         (Some(code), _) => code,
         (None, Some(signal)) => 128 + signal,
         (None, None) => 255,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    /// The container's process has ended, one of its outputs too, the other is held open by a process that left the
+    /// group: the moment in which a probe or a deletion stops to wait for it, and `stop` waits again.
+    #[tokio::test]
+    async fn who_gives_up_waiting_may_wait_again() {
+        // `$(...)` waits until the inner shell has ended, so that `sleep` is in a session of its own.
+        let script = ": $(setsid sh -c 'sleep 20 >/dev/null &'); exit 3";
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        let mut env = Env::default();
+        env.set("PATH", std::env::var("PATH").unwrap());
+        let mut process = Process::start(&argv, &env, "/", &Log::default()).unwrap();
+        while process.readers.len() == 2 {
+            assert_eq!(process.wait().now_or_never(), None, "stderr is held open");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(process.wait().now_or_never(), None, "stderr is held open");
+        assert_eq!(process.stop(Duration::ZERO).await, 3);
     }
 }
