@@ -78,7 +78,7 @@ fn within(action: &Action, intent: &Intent) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{backed, pending};
-    use crate::core::guard_tests::Case;
+    use crate::core::guards::tests::Case;
     use crate::core::{Mode, Phase, PolicySpec, Reason, Touched};
 
     #[test]

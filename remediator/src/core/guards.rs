@@ -425,3 +425,6 @@ pub(super) fn ask_target(
         _ => None,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

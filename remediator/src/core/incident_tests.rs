@@ -3,7 +3,7 @@
 //! `p` passed, `f` failed, `t` timed out, `i` infrastructure, `?` inconclusive, `.` no run.
 
 use super::decide::{decide, still_wanted};
-use super::guard_tests::Case;
+use super::guards::tests::Case;
 use super::incident::{advance, flapping};
 use super::{
     CheckState, Class, Decision, Incident, Inferred, Matcher, Observation, PolicySpec, PolicyState,

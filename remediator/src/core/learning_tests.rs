@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::guard_tests::Case;
+use super::guards::tests::Case;
 use super::learning::{EVIDENCE, FAILURES, OUTCOMES, STEPS, score, step_name};
 use super::{
     Action, Decision, Facts, FactsNeed, Intent, KnownFailure, KnownStep, Learned, ObjectKey, Phase,

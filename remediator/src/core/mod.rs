@@ -7,8 +7,6 @@ pub mod cascade;
 pub mod decide;
 pub mod depends;
 pub mod execution;
-#[cfg(test)]
-pub(crate) mod guard_tests;
 pub mod guards;
 pub mod incident;
 #[cfg(test)]

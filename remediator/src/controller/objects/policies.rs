@@ -1,117 +1,20 @@
 //! Policies, by name, by the checks they name and by their targets.
 
+mod index;
+mod policy;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use serde_json::Value;
 
-use super::super::conditions::why_not;
-use super::super::status::ALLOWED;
 use crate::core::reason::bounded;
-use crate::core::{Action, CheckKey, Inferred, ObjectKey, PolicySpec, Reason, TargetKind};
-use crate::crd::{Invalid, RemediationPolicy, policy_status, policy_view, upstreams_view};
+use crate::core::{Action, ObjectKey, PolicySpec, TargetKind};
 
-/// A policy.
-#[derive(Debug)]
-pub(in crate::controller) struct Policy {
-    pub(in crate::controller) object: RemediationPolicy,
-    pub(in crate::controller) spec: Result<PolicySpec, Invalid>,
-}
-
-impl Policy {
-    pub(in crate::controller) fn new(mut object: RemediationPolicy) -> Policy {
-        object.metadata.managed_fields = None;
-        object.metadata.annotations = None;
-        Policy {
-            spec: policy_view(&object),
-            object,
-        }
-    }
-
-    /// Its UID and resourceVersion.
-    pub(in crate::controller) fn version(&self) -> (Option<&str>, Option<&str>) {
-        let metadata = &self.object.metadata;
-        (
-            metadata.uid.as_deref(),
-            metadata.resource_version.as_deref(),
-        )
-    }
-
-    /// The incident that its status tells of, open or over.
-    pub(in crate::controller) fn incident(&self) -> Option<&policy_status::Incident> {
-        self.object.status.as_ref()?.incident.as_ref()
-    }
-
-    /// When it was created, and its UID: the older one of two with one target goes first.
-    fn age(&self) -> Age {
-        let created = self.object.creation_timestamp();
-        let created = created.map_or(0, |time| time.0.as_second());
-        (created, self.object.uid().unwrap_or_default())
-    }
-
-    /// The checks that the errors of its open incident lead to, if that is asked for.
-    pub(in crate::controller) fn inferred(&self) -> Vec<Inferred> {
-        match &self.spec {
-            Ok(spec) if spec.infer_dependencies => upstreams_view(&self.object),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether its status says that it waits for a place among the remediations in flight.
-    fn waits(&self) -> bool {
-        let status = self.object.status.as_ref();
-        let why = status.and_then(|status| why_not(&status.conditions, ALLOWED));
-        self.spec.is_ok() && why == Some(Reason::TooManyInFlight)
-    }
-
-    /// The checks it names: its own, those it depends on, and those its errors lead to.
-    fn named(&self) -> BTreeSet<(Role, ObjectKey)> {
-        let Ok(spec) = &self.spec else {
-            return BTreeSet::new();
-        };
-        let inferred = self.inferred();
-        let inferred = inferred.iter().map(|inferred| key_of(&inferred.check));
-        let upstream = spec.depends_on.iter().map(|(_, key)| key.clone());
-        let upstream = upstream.chain(inferred).map(|key| (Role::Upstream, key));
-        upstream
-            .chain([(Role::Trigger, spec.check.clone())])
-            .collect()
-    }
-
-    fn target(&self) -> Option<Target> {
-        let spec = self.spec.as_ref().ok()?;
-        let (kind, name) = spec.target.clone();
-        Some((spec.key.namespace.clone(), kind, name))
-    }
-}
-
-/// Has the key in the set or not.
-fn keep(set: &mut BTreeSet<ObjectKey>, key: &ObjectKey, whether: bool) {
-    if whether {
-        set.insert(key.clone());
-    } else {
-        set.remove(key);
-    }
-}
-
-/// Namespace and name of a check.
-pub(in crate::controller) fn key_of(check: &CheckKey) -> ObjectKey {
-    ObjectKey {
-        namespace: check.namespace.clone(),
-        name: check.name.clone(),
-    }
-}
-
-type Age = (i64, String);
-/// Namespace, kind and name of a workload.
-pub(in crate::controller) type Target = (Arc<str>, TargetKind, Arc<str>);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Role {
-    Trigger,
-    Upstream,
-}
+pub(super) use index::Renamed;
+use policy::{Age, Role};
+pub(in crate::controller) use policy::{Policy, Target, key_of};
 
 /// A policy that is not even one by its types: only an API server with another definition holds such an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,19 +42,6 @@ pub(in crate::controller) struct Policies {
 
 /// Policies that do not exist any more and are remembered, because they may have scaled something that is to be set back.
 const DEPARTED: usize = 1000;
-
-/// What a change of policies means for the rest.
-#[derive(Debug, Default)]
-pub(super) struct Renamed {
-    /// Checks that no policy names any more.
-    pub(super) dropped: Vec<ObjectKey>,
-    /// Whether other checks are named than before.
-    pub(super) named: bool,
-    /// Whether the declared dependencies between checks have changed.
-    pub(super) edges: bool,
-    /// Whether the inferred ones have.
-    pub(super) inferred: bool,
-}
 
 impl Policies {
     pub(in crate::controller) fn get(&self, key: &ObjectKey) -> Option<&Arc<Policy>> {
@@ -349,94 +239,6 @@ impl Policies {
         let before = self.all.remove(key)?;
         self.depart(before.clone());
         Some(self.index(key, Some(&before), None))
-    }
-
-    fn index(&mut self, key: &ObjectKey, old: Option<&Policy>, new: Option<&Policy>) -> Renamed {
-        let (was, is) = (old.map(Policy::named), new.map(Policy::named));
-        let (was, is) = (was.unwrap_or_default(), is.unwrap_or_default());
-        for name in is.difference(&was) {
-            self.named
-                .entry(name.clone())
-                .or_default()
-                .insert(key.clone());
-        }
-        let mut dropped = Vec::new();
-        for name in was.difference(&is) {
-            if let Some(policies) = self.named.get_mut(name) {
-                policies.remove(key);
-                if policies.is_empty() {
-                    self.named.remove(name);
-                    if !self.name(&name.1) {
-                        dropped.push(name.1.clone());
-                    }
-                }
-            }
-        }
-        self.index_target(key, old, new);
-        self.index_alerts(key, old, new);
-        let source = |policy: Option<&Policy>| Some(policy?.spec.as_ref().ok()?.source);
-        let depends = |policy: Option<&Policy>| {
-            let spec = policy.and_then(|policy| policy.spec.as_ref().ok());
-            spec.map(|spec| (spec.source, spec.check.clone(), spec.depends_on.clone()))
-                .filter(|(_, _, upstream)| !upstream.is_empty())
-        };
-        let (led, leads) = (old.map(Policy::inferred), new.map(Policy::inferred));
-        let (led, leads) = (led.unwrap_or_default(), leads.unwrap_or_default());
-        keep(&mut self.inferring, key, !leads.is_empty());
-        keep(&mut self.waiting, key, new.is_some_and(Policy::waits));
-        // An inferred edge also ends where no policy has the check for its own any more.
-        let trigger = |policy: Option<&Policy>| {
-            let spec = policy.and_then(|policy| policy.spec.as_ref().ok());
-            spec.map(|spec| (spec.source, spec.check.clone()))
-        };
-        Renamed {
-            dropped,
-            named: was != is || source(old) != source(new),
-            edges: depends(old) != depends(new),
-            inferred: led != leads || trigger(old) != trigger(new),
-        }
-    }
-
-    fn index_alerts(&mut self, key: &ObjectKey, old: Option<&Policy>, new: Option<&Policy>) {
-        let first = |policy: &Policy| {
-            let spec = policy.spec.as_ref().ok()?;
-            let (name, value) = spec.alert.as_ref()?.labels.first_key_value()?;
-            Some((name.clone(), value.clone()))
-        };
-        let (was, is) = (old.and_then(first), new.and_then(first));
-        if was == is {
-            return;
-        }
-        if let Some(label) = was
-            && let Some(policies) = self.alerts.get_mut(&label)
-        {
-            policies.remove(key);
-            if policies.is_empty() {
-                self.alerts.remove(&label);
-            }
-        }
-        if let Some(label) = is {
-            self.alerts.entry(label).or_default().insert(key.clone());
-        }
-    }
-
-    fn index_target(&mut self, key: &ObjectKey, old: Option<&Policy>, new: Option<&Policy>) {
-        let place = |policy: &Policy| Some((policy.target()?, (policy.age(), key.clone())));
-        let (was, is) = (old.and_then(place), new.and_then(place));
-        if was == is {
-            return;
-        }
-        if let Some((target, place)) = was
-            && let Some(places) = self.targets.get_mut(&target)
-        {
-            places.remove(&place);
-            if places.is_empty() {
-                self.targets.remove(&target);
-            }
-        }
-        if let Some((target, place)) = is {
-            self.targets.entry(target).or_default().insert(place);
-        }
     }
 }
 
