@@ -278,5 +278,4 @@ fn stuck(pod: &Value) -> Option<Stuck> {
 }
 
 #[cfg(test)]
-#[path = "bench_tests.rs"]
 mod tests;

@@ -308,5 +308,4 @@ fn pod_spec<'a>(line: Line, spec: &Field<'a>) -> Result<Field<'a>, Fault> {
 }
 
 #[cfg(test)]
-#[path = "manifest_tests.rs"]
 mod tests;

@@ -322,3 +322,6 @@ fn hash(labels: &BTreeMap<String, String>) -> String {
     let bytes = texts.flat_map(|text| text.bytes().chain([0xff]));
     format!("{:016x}", super::incident::fnv(bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,3 +273,6 @@ impl Choice {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,13 @@
 //! The pure part: from observation to decision. It names neither kube nor tokio, and `now` is always a parameter.
 
 pub mod alerts;
-#[cfg(test)]
-mod alerts_tests;
 pub mod cascade;
 pub mod decide;
 pub mod depends;
 pub mod execution;
 pub mod guards;
 pub mod incident;
-#[cfg(test)]
-mod incident_tests;
 pub mod learning;
-#[cfg(test)]
-mod learning_tests;
 pub mod limits;
 pub mod matching;
 pub mod observe;

@@ -168,6 +168,4 @@ impl Notify {
 }
 
 #[cfg(test)]
-mod queue_tests;
-#[cfg(test)]
-mod render_tests;
+mod tests;

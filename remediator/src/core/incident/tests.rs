@@ -2,10 +2,10 @@
 //!
 //! `p` passed, `f` failed, `t` timed out, `i` infrastructure, `?` inconclusive, `.` no run.
 
-use super::decide::{decide, still_wanted};
-use super::guards::tests::Case;
-use super::incident::{advance, flapping};
-use super::{
+use super::{advance, flapping};
+use crate::core::decide::{decide, still_wanted};
+use crate::core::guards::tests::Case;
+use crate::core::{
     CheckState, Class, Decision, Incident, Inferred, Matcher, Observation, PolicySpec, PolicyState,
     Reason, Run, RunId, Time, Timing, Upstream, Verdict, upstreams_recovered,
 };

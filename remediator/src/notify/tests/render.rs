@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::alerts::Alerts;
-use super::config::{Config, Kind};
-use super::notice::{About, Attempt, Notice, Subject, Transition};
-use super::queue_tests::notice;
-use super::render::{alerts, event, message, signature};
-use super::retry::{Verdict, verdict};
-use super::route::route;
+use super::queue::notice;
 use crate::core::{Level, Notify, Time};
+use crate::notify::alerts::Alerts;
+use crate::notify::config::{Config, Kind};
+use crate::notify::notice::{About, Attempt, Notice, Subject, Transition};
+use crate::notify::render::{alerts, event, message, signature};
+use crate::notify::retry::{Verdict, verdict};
+use crate::notify::route::route;
 
 fn acted(what: Transition) -> Notice {
     let mut notice = notice("web", what, None);

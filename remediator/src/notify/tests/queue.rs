@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::alerts::{Alerts, MOST};
-use super::gather::WAIT;
-use super::notice::{About, Notice, Subject, Transition};
-use super::outbox::{EACH, Lost, Outbox, SUBJECTS};
 use crate::clock;
 use crate::core::{Level, ObjectKey, Reason, TargetKind, Time};
+use crate::notify::alerts::{Alerts, MOST};
+use crate::notify::gather::WAIT;
+use crate::notify::notice::{About, Notice, Subject, Transition};
+use crate::notify::outbox::{EACH, Lost, Outbox, SUBJECTS};
 
 pub(super) fn key(name: &str) -> ObjectKey {
     ObjectKey {
@@ -364,7 +364,7 @@ fn the_end_of_an_incident_waits_for_the_end_of_its_remediation() {
 /// The policies that fire and those that are over, of what is to be sent.
 fn states(alerts: &Alerts) -> Vec<(String, bool)> {
     let next = alerts.next().map_or_else(Vec::new, |next| next.0);
-    let state = |alert: &super::alerts::Alert| match &alert.notice.subject {
+    let state = |alert: &crate::notify::alerts::Alert| match &alert.notice.subject {
         Subject::Incident { policy, .. } => (policy.name.to_string(), alert.over.is_none()),
         _ => (String::new(), alert.over.is_none()),
     };

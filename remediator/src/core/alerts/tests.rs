@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::alerts::{
-    Alert, AlertMatch, Alerts, Delivered, DeliveredState, KEPT, Sent, Taken, receive,
-};
-use super::{
+use super::{Alert, AlertMatch, Alerts, Delivered, DeliveredState, KEPT, Sent, Taken, receive};
+use crate::core::{
     Body, CheckKey, CheckKind, CheckState, CheckStatus, Class, Observation, Run, Snapshot, Time,
     Timing, Verdict, observe, reliance,
 };

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::guards::tests::Case;
-use super::learning::{EVIDENCE, FAILURES, OUTCOMES, STEPS, score, step_name};
-use super::{
+use super::{EVIDENCE, FAILURES, OUTCOMES, STEPS, score, step_name};
+use crate::core::guards::tests::Case;
+use crate::core::{
     Action, Decision, Facts, FactsNeed, Intent, KnownFailure, KnownStep, Learned, ObjectKey, Phase,
     Reason, Record, RecordStatus, Retry, Revision, RunId, Scaling, Selection, Standing, Step,
     Strategy, Time, Touched, count, decide, pattern,
@@ -289,7 +289,7 @@ fn a_success_that_did_not_last_is_none() {
         assert!(learned.of(&failure).is_some());
         // All at once, in whatever order they are read, teaches the same.
         both[0].status.completed = Some(Time::from_unix(Case::now().unix() - 900));
-        let at_once = count(super::Statistics::default(), &both).learned;
+        let at_once = count(crate::core::Statistics::default(), &both).learned;
         let steps = |learned: &Learned| -> Vec<Vec<KnownStep>> {
             let failures = learned.failures.iter();
             failures.map(|known| known.steps.clone()).collect()
@@ -312,7 +312,7 @@ fn a_success_that_did_not_last_says_nothing_of_another_failure() {
     first.status.completed = Some(Time::from_unix(Case::now().unix() - 900));
     let mut second = ended(&other, Phase::Succeeded, Touched::Yes);
     second.intent.attempt = first.intent.attempt + 1;
-    let learned = count(super::Statistics::default(), &[before, first, second]).learned;
+    let learned = count(crate::core::Statistics::default(), &[before, first, second]).learned;
     let known = learned.of(&pattern(&other.errors).id).unwrap();
     assert_eq!(known.steps[0].outcomes, [true, true]);
 }
@@ -320,7 +320,7 @@ fn a_success_that_did_not_last_says_nothing_of_another_failure() {
 #[test]
 fn what_is_remembered_is_bounded_and_the_oldest_is_forgotten() {
     let case = case(Strategy::Ordered);
-    let mut statistics = super::Statistics::default();
+    let mut statistics = crate::core::Statistics::default();
     let mut intent = act(&case);
     let mut attempt = 0;
     let word = |number: usize| "abcdefghijklmnopqrstuvwxyz".chars().nth(number).unwrap();

@@ -1,0 +1,4 @@
+//! What several modules do together.
+
+mod queue;
+mod render;
