@@ -58,6 +58,10 @@ impl Process {
         Ok(Process { child, started })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until `/readyz` on `address` answers 200; returns how long that took from the start.
     pub(crate) async fn until_ready(&self, address: &str) -> anyhow::Result<Duration> {
         khclient::install_crypto_provider();
@@ -78,7 +82,7 @@ impl Process {
 
     /// The largest resident set so far.
     pub(crate) fn peak_mib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
         let kib: f64 = kib.context("expected VmHWM in /proc/PID/status")?.parse()?;
@@ -102,7 +106,7 @@ impl Process {
     }
 
     fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
         // After the name in parentheses, user and system time are fields 14 and 15 of proc(5).
         let (_, rest) = stat
             .rsplit_once(')')
