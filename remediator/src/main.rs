@@ -9,8 +9,8 @@ use remediator::crd::{Definition, definitions};
 use remediator::notify::{Config, Receiver, sample};
 use remediator::run::{Options, parse, run, with_help};
 
-/// The allocator of musl, which images are built with, is slow, and with this one the way from a failing result to the action
-/// is shorter than with glibc's, too. Without huge pages, which would double what a replica holds.
+/// With this one the way from a failing result to the action is a little shorter than with glibc's (docs/benchmarks.md), and it
+/// is the same in images, which are built with musl.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -129,7 +129,19 @@ struct Crds {
     write: Option<PathBuf>,
 }
 
+/// Huge pages would double what a replica holds. The allocator asks for none, but on a node whose
+/// `/sys/kernel/mm/transparent_hugepage/enabled` says `always` they come unasked.
+#[cfg(target_os = "linux")]
+fn without_huge_pages() {
+    // Where a kernel does not know this, it costs memory and nothing else.
+    let _ = nix::sys::prctl::set_thp_disable(true);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn without_huge_pages() {}
+
 fn main() -> ExitCode {
+    without_huge_pages();
     let cli: Cli = match parse(std::env::args_os(), |name| std::env::var_os(name)) {
         Ok(cli) => cli,
         Err(error) => error.exit(),

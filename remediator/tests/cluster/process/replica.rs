@@ -130,8 +130,12 @@ impl Replica {
             .await;
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(super) fn signal(&self, signal: Signal) {
-        let id = Pid::from_raw(self.child.id().cast_signed());
+        let id = Pid::from_raw(self.id().cast_signed());
         kill(id, signal).unwrap();
     }
 

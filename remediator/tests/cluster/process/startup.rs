@@ -54,6 +54,19 @@ async fn a_process_becomes_ready_leads_and_ends_cleanly() {
     }
 }
 
+/// On a node that gives huge pages unasked, too.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn its_memory_is_in_small_pages() {
+    let (server, _) = server().await;
+    let replica = Replica::start(&server, &[]);
+    replica.says("starting").await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", replica.id())).unwrap();
+    // See proc_pid_status(5).
+    let line = status.lines().find(|line| line.starts_with("THP_enabled:"));
+    assert_eq!(line, Some("THP_enabled:\t0"), "{status}");
+}
+
 #[tokio::test]
 async fn missing_definitions_are_waited_for_and_the_way_to_install_them_is_told() {
     let (server, api) = server().await;
