@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum ClusterError {
     /// Not in a cluster, and none named.
     #[error(
-        "Kubernetes API: not running in a cluster: KUBERNETES_SERVICE_HOST is not set; set KUBE_API_URL"
+        "Kubernetes API: not running in a cluster: KUBERNETES_SERVICE_HOST is not set; set KUBE_API_URL, to http://127.0.0.1:8001 for kubectl proxy; no kubeconfig is read"
     )]
     NoCluster,
     /// A token or CA file that cannot be used.

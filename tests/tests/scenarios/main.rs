@@ -17,6 +17,7 @@ use sandbox::node::{Image, Images};
 use sandbox::{Options, Sandbox};
 
 use line::{Line, Verdict};
+use manifests::commands::{commands, is_there};
 use web::Web;
 
 /// A binary under test, which `cargo test --workspace` builds beside the tests.
@@ -32,8 +33,13 @@ fn program(name: &str) -> String {
 }
 
 async fn cluster() -> (Sandbox, Api) {
+    cluster_with(Image::program([program("http-check")])).await
+}
+
+/// A cluster in which this is the image of checks.
+async fn cluster_with(check: Image) -> (Sandbox, Api) {
     let mut options = Options::default();
-    options.node.images = Images::new().with("http-check", Image::program([program("http-check")]));
+    options.node.images = Images::new().with("http-check", check);
     options.v2.speed = Speed::times(20);
     options.v3.speed = Speed::times(20);
     let sandbox = Sandbox::start(options).await.unwrap();
@@ -183,6 +189,27 @@ async fn a_target_that_hangs_is_named_before_the_deadline() {
             errors.iter().any(|error| error.starts_with(&web.url())),
             "{line:?}: {errors:?}"
         );
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_shell_reports_as_the_document_says() {
+    if !is_there("curl") {
+        eprintln!("skipped: curl is not there");
+        return;
+    }
+    let commands = commands("docs/write-a-check.md");
+    let [command] = commands.as_slice() else {
+        panic!("expected one command: {commands:#?}");
+    };
+    let shell = Image::program(["/bin/sh", "-c", command.as_str()]).env("PATH", "/usr/bin:/bin");
+    let (sandbox, api) = cluster_with(shell).await;
+    let told = Verdict::Failed(vec!["backup.sql is older than a day".to_owned()]);
+    for line in Line::ALL {
+        line.create_check(&api, "backup", "1h", &[]).await;
+        line.wait_for(&api, "backup", |verdict| *verdict == told)
+            .await;
     }
     sandbox.stop().await;
 }

@@ -12,7 +12,7 @@ use super::*;
 fn outside_a_cluster_the_rest_is_still_looked_at() {
     let closed = closed_port();
     check(&format!("shop/db,tcp:127.0.0.1:{closed},dns:localhost")).run().failed(&[
-        "service shop/db: Kubernetes API: not running in a cluster: KUBERNETES_SERVICE_HOST is not set; set KUBE_API_URL",
+        "service shop/db: Kubernetes API: not running in a cluster: KUBERNETES_SERVICE_HOST is not set; set KUBE_API_URL, to http://127.0.0.1:8001 for kubectl proxy; no kubeconfig is read",
         &format!("tcp:127.0.0.1:{closed}: expected a connection, seen connection refused"),
     ]);
 }

@@ -227,7 +227,7 @@ fn api_trouble_says_who_has_to_do_what() {
         .failed(&["Kubernetes API: cannot list pods in namespace shop: status 429: busy"]);
     assert_eq!(busy.seen().len(), 5);
     check(&[("POD_SELECTOR", "app=web"), ("POD_TARGETPORT", "80")]).run().failed(&[
-        "Kubernetes API: not running in a cluster: KUBERNETES_SERVICE_HOST is not set; set KUBE_API_URL",
+        "Kubernetes API: not running in a cluster: KUBERNETES_SERVICE_HOST is not set; set KUBE_API_URL, to http://127.0.0.1:8001 for kubectl proxy; no kubeconfig is read",
     ]);
     check(&[
         ("POD_SELECTOR", "app=web"),

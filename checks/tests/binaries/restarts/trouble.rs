@@ -159,7 +159,7 @@ fn another_web_server_is_no_empty_cluster() {
 #[test]
 fn nobody_to_ask_is_told() {
     check(&[]).run().failed(&[
-        "Kubernetes API: not running in a cluster: KUBERNETES_SERVICE_HOST is not set; set KUBE_API_URL",
+        "Kubernetes API: not running in a cluster: KUBERNETES_SERVICE_HOST is not set; set KUBE_API_URL, to http://127.0.0.1:8001 for kubectl proxy; no kubeconfig is read",
     ]);
     let url = format!("http://127.0.0.1:{}", closed_port());
     let verdict = check(&[("KUBE_API_URL", &url)])

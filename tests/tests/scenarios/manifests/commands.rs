@@ -50,6 +50,7 @@ const KNOWN: &[Known] = &[
     known("docs/operations.md", "curl http://127.0.0.1:9090/", "remediator/tests/cluster/process/startup.rs: on another port"),
     known("docs/remediation.md", "cargo run -p khctl -- demo --keep", "tests/tests/scenarios/manifests/commands.rs: the program itself"),
     known("docs/remediation.md", "export KUBECONFIG=", "tests/tests/scenarios/manifests/commands.rs: the file that it prints"),
+    known("docs/write-a-check.md", "curl --fail", "tests/tests/scenarios/main.rs: as it is written"),
     known("docs/checks/dependency-check.md", "cargo run -p khctl -- check dependency", "checks/tests/binaries/dependency/input.rs: on loopback"),
     known("docs/checks/exec-check.md", "cargo run -p khctl -- check exec", "checks/tests/binaries/exec/processes.rs: the program itself"),
     known("docs/checks/exec-check.md", "kubectl proxy", "scripts/e2e: needs pods that commands can be run in"),
@@ -255,7 +256,7 @@ fn to_run(document: &str) -> Vec<String> {
 }
 
 /// The commands in the blocks `sh` of a document, each with the lines that it goes on in, without comments.
-fn commands(document: &str) -> Vec<String> {
+pub(crate) fn commands(document: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(document)).unwrap();
     let mut commands = Vec::new();
     for block in text.split("\n```sh\n").skip(1) {
@@ -296,7 +297,7 @@ fn path() -> String {
     )
 }
 
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     path()
         .split(':')
         .any(|folder| Path::new(folder).join(program).exists())

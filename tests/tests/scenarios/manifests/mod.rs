@@ -1,7 +1,7 @@
 //! The manifests in `manifests/`: taken by the API server as they are, and enough for what they are for.
 
 mod cluster;
-mod commands;
+pub(crate) mod commands;
 mod docs;
 mod files;
 mod policies;
