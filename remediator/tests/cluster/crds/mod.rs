@@ -6,3 +6,4 @@ mod limits;
 mod round_trip;
 mod server;
 mod support;
+mod values;
