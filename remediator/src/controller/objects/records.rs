@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::window::Window;
 use crate::clock;
 use crate::core::execution::{
-    Creator, at_once, begun, doubtful, in_flight, last, rank, unwritten, used,
+    Creator, at_once, begun, doubtful, greatest, in_flight, last, rank, unwritten, used,
 };
 use crate::core::{Begun, Limits, ObjectKey, Record, Time};
 
@@ -104,7 +104,7 @@ impl Records {
         if !record.untold() {
             self.at_once.remove(&record.uid);
         }
-        self.greatest = self.greatest.max(record.intent.begun);
+        self.greatest = greatest(self.greatest, [&record]);
         self.put(record);
     }
 

@@ -32,7 +32,8 @@ pub use answer::answered;
 pub use next::next;
 pub use taken::{Taken, taken};
 pub use turn::{
-    Creator, at_once, begun, certain, doubtful, idle, in_flight, last, rank, unwritten, used,
+    Creator, at_once, begun, certain, doubtful, greatest, idle, in_flight, last, rank, unwritten,
+    used,
 };
 
 /// Seconds a target has to settle after a write; Kubernetes' default progress deadline of a Deployment.

@@ -50,12 +50,22 @@ pub fn last<'a>(all: impl IntoIterator<Item = &'a Record>) -> Option<&'a Record>
 pub struct Creator {
     /// Its term, and how many records it has begun with their creation.
     pub made: Begun,
-    /// The greatest of all records that it knows, over or not.
+    /// The [`greatest`] of all records that it knows, over or not.
     pub greatest: Option<Begun>,
     /// How many others have used up the limit of an hour, or may have.
     pub last_hour: u32,
     /// The remediator's limits.
     pub limits: Limits,
+}
+
+/// The greatest that any record was begun as with its creation: of these and of those seen before, of which it was `before`
+/// and which need not exist any more.
+pub fn greatest<'a>(
+    before: Option<Begun>,
+    records: impl IntoIterator<Item = &'a Record>,
+) -> Option<Begun> {
+    let begun = records.into_iter().map(|record| record.intent.begun);
+    begun.fold(before, Ord::max)
 }
 
 /// Whether the record could be begun with its creation, as its creator knows the others. A greater one that another leader

@@ -1,7 +1,8 @@
 //! What a leader knows, what it does for a record, and what it makes of the answer.
 
 use remediator::core::execution::{
-    Answer, Creator, Live, Next, Standing, answered, at_once, certain, doubtful, last, next, rank,
+    Answer, Creator, Live, Next, Standing, answered, at_once, certain, doubtful, greatest, last,
+    next, rank,
 };
 use remediator::core::{
     Begun, CheckStatus, Limits, Reason, Record, RecordStatus, Run, RunId, Time, Verdict,
@@ -84,10 +85,7 @@ impl Protocol {
         };
         let creator = Creator {
             made,
-            greatest: records
-                .iter()
-                .filter_map(|record| record.intent.begun)
-                .max(),
+            greatest: greatest(None, &records),
             last_hour: 0,
             limits: Limits::default(),
         };

@@ -1,7 +1,7 @@
 //! A policy is reconciled: what it decides is checked, and a record created for it.
 
 use remediator::core::depends::upstreams_recovered;
-use remediator::core::execution::{Creator, at_once};
+use remediator::core::execution::{Creator, at_once, greatest};
 use remediator::core::limits::storm;
 use remediator::core::{
     Begun, Decision, Facts, Intent, PolicyState, Record, Upstream, advance, resume, settles_at,
@@ -136,10 +136,7 @@ impl Simulation {
         };
         let creator = Creator {
             made,
-            greatest: records
-                .iter()
-                .filter_map(|record| record.intent.begun)
-                .max(),
+            greatest: greatest(None, &records),
             last_hour: self.last_hour(|_| false),
             limits: self.limits,
         };
