@@ -140,7 +140,7 @@ impl Protocol {
             }
             Event::Arrive(at) => {
                 let packet = state.packets.remove(at);
-                let (answer, _) = self.arrive(&mut state, &packet);
+                let answer = self.arrive(&mut state, &packet);
                 if packet.awaited {
                     self.hear(&mut state, &packet, answer);
                 }
@@ -191,30 +191,28 @@ impl Protocol {
     }
 
     /// A request arrives. The answer to a write, and whether a put took effect.
-    fn arrive(&self, state: &mut State, packet: &Packet) -> (Answer, bool) {
+    fn arrive(&self, state: &mut State, packet: &Packet) -> Answer {
         let number = packet.record;
         match &packet.request {
             Request::Create(begun) => {
                 if state.records[number].is_some() {
-                    return (Answer::Conflict, false);
+                    return Answer::Conflict;
                 }
                 state.records[number] = Some(creation(*begun));
-                (Answer::Done, true)
+                Answer::Done
             }
             Request::Put { version, status } => {
                 let Some(stored) = state.records[number].as_mut() else {
-                    return (Answer::Gone, false);
+                    return Answer::Gone;
                 };
                 if stored.version != *version {
-                    return (Answer::Conflict, false);
+                    return Answer::Conflict;
                 }
                 stored.version += 1;
                 stored.status = status.clone();
-                (Answer::Done, true)
+                Answer::Done
             }
-            Request::Write(write, back) => {
-                (state.workloads[number].write(write, self.lax, *back), false)
-            }
+            Request::Write(write, back) => state.workloads[number].write(write, self.lax, *back),
         }
     }
 }
