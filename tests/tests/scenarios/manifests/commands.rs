@@ -174,8 +174,7 @@ async fn who_follows_the_guide_to_remediation_pastes_what_works() {
 async fn fresh() -> (Sandbox, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let kubeconfig = directory.path().join("kubeconfig");
-    let remediator =
-        super::remediator::remediator().env("KUBECONFIG", kubeconfig.to_str().unwrap());
+    let remediator = super::installed::image().env("KUBECONFIG", kubeconfig.to_str().unwrap());
     let web = ["demo-web", "--ip", "$(SANDBOX_POD_IP)"].map(str::to_owned);
     let web = Image::program([crate::program("khctl")].into_iter().chain(web));
     let mut images = Images::new()

@@ -3,11 +3,15 @@
 mod cluster;
 pub(crate) mod commands;
 mod docs;
+mod dry_run;
 mod files;
+mod installed;
 mod policies;
 mod remediator;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
 
 use checks::CHECKS;
 use sandbox::apiserver::Request;
@@ -72,6 +76,42 @@ fn the_remediator_runs_without_rights_in_the_version_of_its_program() {
     );
     let chart = documents(&folder().join("helm/Chart.yaml"));
     assert_eq!(chart[0]["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+/// They are right: what it does not get to is a cluster.
+#[test]
+fn the_remediator_takes_the_options_that_the_chart_has_as_an_example() {
+    let values = fs::read_to_string(folder().join("helm/values.yaml")).unwrap();
+    let (_, example) = values.split_once("\n#   options:\n").unwrap();
+    let lines = example
+        .lines()
+        .map_while(|line| line.strip_prefix("#     "));
+    let example = lines.collect::<Vec<&str>>().join("\n");
+    let options: BTreeMap<String, Value> = serde_saphyr::from_str(&example).unwrap();
+    assert!(!options.is_empty());
+    let known = ::remediator::run::reference();
+    let mut program = Command::new(crate::program("remediator"));
+    program.args(["--listen", "127.0.0.1:0", "--kubeconfig", "/nowhere"]);
+    for (name, value) in options {
+        let mut variable = "KUBERHEALER_".to_owned();
+        for letter in name.chars() {
+            if letter.is_ascii_uppercase() {
+                variable.push('_');
+            }
+            variable.push(letter.to_ascii_uppercase());
+        }
+        assert!(
+            known.iter().any(|option| option.variable == variable),
+            "{name}"
+        );
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        program.env(variable, value);
+    }
+    let ran = program.output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(said.contains("the kubeconfig cannot be used"), "{said}");
 }
 
 /// The pod security standard `restricted`, a read-only root file system, and a bound for its memory.
@@ -174,7 +214,7 @@ fn user_of(objects: &[Value], role: &Value) -> String {
 }
 
 /// One thing that a role allows.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Permission {
     verb: String,
     group: String,

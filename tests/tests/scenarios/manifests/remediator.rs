@@ -1,157 +1,47 @@
 //! The remediator as its manifests install it, where roles decide: it does all that it can do, and needs each rule for it.
 
-use std::path::PathBuf;
-
 use futures::future::join_all;
-use sandbox::Options;
 use sandbox::api::Patch;
-use sandbox::apiserver::{ApiServerOptions, Request, Token};
+use sandbox::apiserver::Request;
 use sandbox::faults::Rule;
-use sandbox::kuberhealthy::Speed;
-use sandbox::node::{Image, Images};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::cluster::collection;
-use super::files::{documents, folder, items, kind, name, text};
-use super::{allowed, user_of};
+use super::files::{items, kind, text};
+use super::installed::{
+    access, age, asked, assert_used, bound, condition, install, is_binding, start, until_pruned,
+};
 use crate::line::Line;
 use crate::remediator::{DEPLOYMENTS, POLICIES, RECORDS, Shop, rolled_out};
 
-const ACCOUNT: &str = "system:serviceaccount:kuberhealer:remediator";
-const TOKEN: &str = "remediator";
 /// The namespace that has not opted in.
 const CLOSED: &str = "bank";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_remediator_needs_the_permissions_of_its_manifests_and_no_others() {
     let (shop, _files) = start().await;
-    install(&shop).await;
+    let mut objects = access();
+    objects.push(bound("opt-in", "shop"));
+    install(&shop, &objects, &[]).await;
     workloads(&shop).await;
     remediate(&shop).await;
     wait_for_what_an_error_names(&shop).await;
     recover_what_was_scaled(&shop).await;
     closed_namespace(&shop).await;
 
-    let requests = shop.sandbox.api_server().requests();
-    let own = requests.iter().filter(|request| request.user == ACCOUNT);
-    let (refused, granted): (Vec<&Request>, Vec<&Request>) =
-        own.partition(|request| matches!(request.code, Some(401 | 403)));
-    let unexpected: Vec<_> = refused
+    let (refused, granted) = asked(&shop);
+    let unexpected: Vec<&Request> = refused
         .iter()
         .filter(|request| request.namespace != CLOSED)
         .collect();
     assert!(unexpected.is_empty(), "refused: {unexpected:#?}");
     assert!(!refused.is_empty(), "{CLOSED} was not tried");
-
-    let objects = access();
-    for role in objects
-        .iter()
-        .filter(|object| kind(object).ends_with("Role"))
-    {
-        assert_eq!(user_of(&objects, role), ACCOUNT);
-        let unused: Vec<String> = allowed(role)
-            .into_iter()
-            .filter(|permission| !granted.iter().any(|request| permission.is(request)))
-            .map(|permission| format!("{permission:?}"))
-            .collect();
-        assert!(unused.is_empty(), "{}: unused: {unused:#?}", name(role));
-    }
+    assert_used(&objects, objects.iter().filter(is_binding), &granted);
     shop.stop().await;
 }
 
-/// A cluster in which the image of the remediator is the program, with the token of its service account.
-async fn start() -> (Shop, TempDir) {
-    let token = |token: &str, user: &str, group: &str| Token {
-        token: token.to_owned(),
-        user: user.to_owned(),
-        groups: vec![group.to_owned()],
-    };
-    let files = tempfile::tempdir().unwrap();
-    let kubeconfig = files.path().join("kubeconfig");
-    let program = remediator().env("KUBECONFIG", kubeconfig.to_str().unwrap());
-    let mut options = Options {
-        api_server: ApiServerOptions {
-            tokens: vec![
-                token("admin", "admin", "system:masters"),
-                token(TOKEN, ACCOUNT, "system:authenticated"),
-            ],
-            rbac: true,
-            request_log: 1_000_000,
-            ..ApiServerOptions::default()
-        },
-        ..Options::default()
-    };
-    let check = Image::program([crate::program("http-check")]);
-    options.node.images = Images::new()
-        .with("kuberhealer/remediator", program)
-        .with("http-check", check);
-    options.v2.speed = Speed::times(20);
-    let shop = Shop::start_with(options).await;
-    let config = shop.sandbox.kubeconfig();
-    let config = config.replace("\"admin\"", &format!("\"{TOKEN}\""));
-    std::fs::write(kubeconfig, config).unwrap();
-    (shop, files)
-}
-
-/// Service account, roles and bindings, with the binding of the namespace that opts in.
-fn access() -> Vec<Value> {
-    let mut objects = documents(&folder().join("remediator/access.yaml"));
-    let mut opt_in = documents(&folder().join("remediator/opt-in/rolebinding.yaml"));
-    for binding in &mut opt_in {
-        binding["metadata"]["namespace"] = json!("shop");
-    }
-    objects.append(&mut opt_in);
-    objects
-}
-
-/// The image of the remediator. Pods share the network of this machine, so that each has to listen on its own address.
-pub(super) fn remediator() -> Image {
-    let listen = "KUBERHEALER_LISTEN=$(SANDBOX_POD_IP):8080";
-    Image::program(["env", listen, &crate::program("remediator")])
-}
-
-/// What `kubectl apply -k manifests/remediator` creates.
-async fn install(shop: &Shop) {
-    let kustomization = documents(&folder().join("remediator/kustomization.yaml")).remove(0);
-    let files = items(&kustomization["resources"]).iter().map(text);
-    // The definitions are there, and so is the namespace.
-    let files = files.filter(|file| !["../crds", "access.yaml", "namespace.yaml"].contains(file));
-    let files: Vec<PathBuf> = files
-        .map(|file| folder().join("remediator").join(file))
-        .collect();
-    let objects = files.iter().flat_map(|file| documents(file));
-    let mut seen = 0;
-    for mut object in access().into_iter().chain(objects) {
-        if kind(&object) == "Deployment" {
-            adapt(&mut object);
-            seen += 1;
-        }
-        let path = format!("{}?fieldValidation=Strict", collection(&object));
-        let created = shop.api.create(&path, &object).await;
-        created.unwrap_or_else(|why| panic!("{} {}: {why}", kind(&object), name(&object)));
-    }
-    assert_eq!(seen, 1);
-    let path = "/apis/apps/v1/namespaces/kuberhealer/deployments/remediator";
-    shop.until(path, "both replicas are ready", rolled_out)
-        .await;
-}
-
-/// Lets everything be done at once.
-fn adapt(deployment: &mut Value) {
-    let env = &mut deployment["spec"]["template"]["spec"]["containers"][0]["env"];
-    let env = env.as_array_mut().unwrap();
-    for (name, value) in [
-        ("MAX_IN_FLIGHT", "20"),
-        ("MAX_PER_HOUR", "100"),
-        ("STORM_PERCENT", "100"),
-    ] {
-        env.push(json!({"name": format!("KUBERHEALER_{name}"), "value": value}));
-    }
-}
-
 /// A workload for each kind of target and action beside the Deployment `web`.
-async fn workloads(shop: &Shop) {
+pub(super) async fn workloads(shop: &Shop) {
     for deployment in ["wide", "bound", "release"] {
         shop.create_deployment(deployment, 2).await;
     }
@@ -222,10 +112,9 @@ fn ready(object: &Value) -> bool {
         && wanted == new
 }
 
-/// Every action once, for each kind of target that it takes, and one more for a check of v2 whose policy is a dry run.
-async fn remediate(shop: &Shop) {
-    let retry = json!({"cooldownSeconds": 0, "minHealthySeconds": 0});
-    let policies = [
+/// Every action, each on a target and for a check of its own: their name, the kind of target, and the step.
+pub(super) fn policies() -> [(&'static str, &'static str, Value); 7] {
+    [
         // Again in a second incident, after which the first record is one too many.
         ("web", "Deployment", json!({"restartPods": {"pods": "All"}})),
         (
@@ -238,7 +127,21 @@ async fn remediate(shop: &Shop) {
         ("db", "StatefulSet", json!({"rolloutRestart": {}})),
         ("queue", "StatefulSet", json!({"scale": {"replicas": 3}})),
         ("agent", "DaemonSet", json!({"rollback": {}})),
-    ];
+    ]
+}
+
+/// What policies have in common that are to act again at once, and on a target of any kind.
+pub(super) fn eager(kind: &str, name: &str) -> Value {
+    json!({
+        "target": {"kind": kind, "name": name}, "historyLimit": 1,
+        "retry": {"cooldownSeconds": 0, "minHealthySeconds": 0},
+        "safety": {"allowStateful": true, "autoscaler": "RaiseMinimum", "minReplicas": 1},
+    })
+}
+
+/// Every action once, for each kind of target that it takes, and one more for a check of v2 whose policy is a dry run.
+async fn remediate(shop: &Shop) {
+    let policies = policies();
     // The answer to the first record is lost: it is met again.
     let faults = shop.sandbox.api_server().faults();
     let lost = Rule::hang_up()
@@ -251,11 +154,8 @@ async fn remediate(shop: &Shop) {
             shop.create_check(name).await;
         }
         shop.report(name, &[]).await;
-        let spec = json!({
-            "target": {"kind": kind, "name": name}, "retry": retry, "historyLimit": 1,
-            "safety": {"allowStateful": true, "autoscaler": "RaiseMinimum", "minReplicas": 1},
-        });
-        shop.create_policy(name, json!([step]), spec).await;
+        shop.create_policy(name, json!([step]), eager(kind, name))
+            .await;
     }
     // Every five seconds at the speed of this cluster, so that one run is over before the next begins.
     let closed = [("CHECK_URL", "http://127.0.0.1:9/")];
@@ -277,16 +177,7 @@ async fn remediate(shop: &Shop) {
         condition(policy, "RemediationAllowed") == "DryRun"
     })
     .await;
-    // What is deleted is deleted by the remediator: no policy has gone yet.
-    let deleted = |request: &Request| {
-        (request.verb.as_str(), request.code) == ("delete", Some(200))
-            && request.resource == "remediations"
-    };
-    shop.until(&format!("{POLICIES}/web"), "history is limited", |_| {
-        let requests = shop.sandbox.api_server().requests();
-        requests.iter().any(deleted)
-    })
-    .await;
+    until_pruned(shop, "web").await;
 }
 
 /// Lets the check fail until its policy has acted so many times, and pass then, until as many have succeeded.
@@ -306,18 +197,6 @@ async fn heal(shop: &Shop, name: &str, number: usize) {
         all.any(|action| action["succeeded"].as_u64() >= u64::try_from(number).ok())
     };
     shop.run_checks(name, acted, succeeded).await;
-}
-
-/// Makes the records of a policy older than the hour for which they are kept in any case.
-async fn age(shop: &Shop, policy: &str) {
-    let long_ago = json!({"status": {"completedTime": "2026-01-01T00:00:00Z"}});
-    for record in shop.records().await {
-        if record["spec"]["policy"] == policy && record["status"]["phase"] == "Succeeded" {
-            let path = format!("{RECORDS}/{}/status", name(&record));
-            let aged = shop.api.patch(&path, Patch::Merge, &long_ago).await;
-            aged.unwrap();
-        }
-    }
 }
 
 /// An error names a Service, and its pods are those of another policy's target, whose check is waited for.
@@ -390,11 +269,4 @@ async fn closed_namespace(shop: &Shop) {
     shop.run_checks("teller", async || false, told).await;
     let records = shop.api.list(&RECORDS.replace("shop", CLOSED)).await;
     assert_eq!(records.unwrap().items, [Value::Null; 0]);
-}
-
-/// Reason of a condition of a policy; empty if it has none of this type.
-fn condition<'a>(policy: &'a Value, of: &str) -> &'a str {
-    let mut conditions = items(&policy["status"]["conditions"]).iter();
-    let found = conditions.find(|condition| condition["type"] == of);
-    found.map_or("", |condition| text(&condition["reason"]))
 }
