@@ -6,3 +6,19 @@ app.kubernetes.io/part-of: kuberhealer
 {{- define "kuberhealer.image" -}}
 {{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
+
+{{- /* Gives the remediator a ClusterRole, in a namespace or, if that is empty, in all of them. */ -}}
+{{- define "kuberhealer.binding" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ if .namespace }}RoleBinding{{ else }}ClusterRoleBinding{{ end }}
+metadata:
+  name: {{ .role }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "kuberhealer.labels" .root | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ .role }}}
+subjects:
+  - {kind: ServiceAccount, name: remediator, namespace: {{ .root.Release.Namespace }}}
+{{- end }}

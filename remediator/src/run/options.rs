@@ -38,7 +38,7 @@ pub struct Options {
 
     /// Namespaces in which policies are followed and workloads remediated, separated by commas; all if there is none
     ///
-    /// In these the remediator needs a Role each instead of a ClusterRole.
+    /// In these it needs RoleBindings in place of the ClusterRoleBindings, as manifests/remediator/restricted has them.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = namespace, help_heading = CLUSTER)]
     pub namespaces: Vec<String>,
 

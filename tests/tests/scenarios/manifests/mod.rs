@@ -8,6 +8,7 @@ mod files;
 mod installed;
 mod policies;
 mod remediator;
+mod restricted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

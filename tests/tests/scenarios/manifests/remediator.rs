@@ -23,10 +23,7 @@ async fn the_remediator_needs_the_permissions_of_its_manifests_and_no_others() {
     let mut objects = access();
     objects.push(bound("opt-in", "shop"));
     install(&shop, &objects, &[]).await;
-    workloads(&shop).await;
-    remediate(&shop).await;
-    wait_for_what_an_error_names(&shop).await;
-    recover_what_was_scaled(&shop).await;
+    everything(&shop).await;
     closed_namespace(&shop).await;
 
     let (refused, granted) = asked(&shop);
@@ -38,6 +35,14 @@ async fn the_remediator_needs_the_permissions_of_its_manifests_and_no_others() {
     assert!(!refused.is_empty(), "{CLOSED} was not tried");
     assert_used(&objects, objects.iter().filter(is_binding), &granted);
     shop.stop().await;
+}
+
+/// All that it does in a namespace that has opted in.
+pub(super) async fn everything(shop: &Shop) {
+    workloads(shop).await;
+    remediate(shop).await;
+    wait_for_what_an_error_names(shop).await;
+    recover_what_was_scaled(shop).await;
 }
 
 /// A workload for each kind of target and action beside the Deployment `web`.
@@ -199,7 +204,8 @@ async fn heal(shop: &Shop, name: &str, number: usize) {
     shop.run_checks(name, acted, succeeded).await;
 }
 
-/// An error names a Service, and its pods are those of another policy's target, whose check is waited for.
+/// An error names a Service, and its pods are those of another policy's target, whose check is waited for. Behind another
+/// that it names is nobody's target that is known of.
 async fn wait_for_what_an_error_names(shop: &Shop) {
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
@@ -211,8 +217,11 @@ async fn wait_for_what_an_error_names(shop: &Shop) {
     shop.create_check("front").await;
     shop.create_policy("front", json!([{"rolloutRestart": {}}]), json!({}))
         .await;
-    shop.report("front", &["service shop/web: no endpoint is ready"])
-        .await;
+    let errors = [
+        "service bank/vault: no endpoint is ready",
+        "service shop/web: no endpoint is ready",
+    ];
+    shop.report("front", &errors).await;
     let path = format!("{POLICIES}/front");
     shop.until(&path, "the check of web is waited for", |policy| {
         let mut upstreams = items(&policy["status"]["upstreams"]).iter();
