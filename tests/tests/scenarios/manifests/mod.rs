@@ -1,5 +1,6 @@
 //! The manifests in `manifests/`: taken by the API server as they are, and enough for what they are for.
 
+mod chart;
 mod cluster;
 pub(crate) mod commands;
 mod docs;
