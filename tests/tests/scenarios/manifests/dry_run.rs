@@ -86,7 +86,7 @@ async fn only_records_are_allowed(shop: &Shop, these: &[Permission]) {
     }
 }
 
-/// A policy that is to act is refused that, and says so.
+/// A policy that is to act is refused that, and says so, as does its record.
 async fn act_in_vain(shop: &Shop) {
     let path = format!("{POLICIES}/web");
     let enforce = json!({"spec": {"mode": "Enforce"}});
@@ -96,4 +96,11 @@ async fn act_in_vain(shop: &Shop) {
         condition(&policy, "Permitted") == "Forbidden"
     };
     shop.run_checks("web", async || false, told).await;
+    shop.until(RECORDS, "a record of the refusal", |records| {
+        let mut records = items(&records["items"]).iter();
+        records.any(|record| {
+            record["spec"]["mode"] == "Enforce" && record["status"]["reason"] == "Forbidden"
+        })
+    })
+    .await;
 }
