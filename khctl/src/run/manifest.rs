@@ -76,7 +76,7 @@ pub(crate) struct CheckDocument {
     pub(crate) name: String,
     /// How long one run may take: what the document says, or the line's default.
     pub(crate) timeout: Duration,
-    /// The whole resource.
+    /// The resource as its author wrote it, without what a cluster has added.
     pub(crate) object: Value,
 }
 
@@ -272,17 +272,29 @@ fn one(
         fault.found = format!("{namespace}/{name}, which {} has already", first.file);
         return Err(fault);
     }
-    let mut object = root.node().to_json();
-    object["metadata"]["namespace"] = namespace.into();
     manifest.checks.push(CheckDocument {
         file: file.to_owned(),
         line,
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         timeout,
-        object,
+        object: as_written(root, namespace),
     });
     Ok((kind.to_owned(), Some(line)))
+}
+
+/// The resource as its author wrote it: what `kubectl get` prints has more from the cluster, and the API server refuses
+/// some of that in an object to be created.
+fn as_written(root: &Field<'_>, namespace: &str) -> Value {
+    let mut object = root.node().to_json();
+    if let Some(members) = object.as_object_mut() {
+        members.remove("status");
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|key, _| matches!(key.as_str(), "name" | "labels" | "annotations"));
+    }
+    object["metadata"]["namespace"] = namespace.into();
+    object
 }
 
 /// The two lines nest the pod differently, which is what a manifest carried from one to the other gets wrong.

@@ -102,6 +102,68 @@ fn both_lines_pass() {
     );
 }
 
+/// A check as `kubectl get` prints it in a List: with all that the cluster has added.
+fn printed(line: &str, url: &str) -> String {
+    let (version, kind, status, [before, after]) = match line {
+        "v2" => (
+            "comcast.github.io/v1",
+            "KuberhealthyCheck",
+            "{}",
+            ["{", "}"],
+        ),
+        _ => (
+            "kuberhealthy.github.io/v2",
+            "HealthCheck",
+            "{ok: false, errors: [old], failureCount: 7, currentUUID: 5e0f, lastRunUnix: 1700000000}",
+            [
+                "{metadata: {creationTimestamp: null}, spec: {restartPolicy: Never, ",
+                "}}",
+            ],
+        ),
+    };
+    format!(
+        "- apiVersion: {version}
+  kind: {kind}
+  metadata:
+    annotations:
+      kubectl.kubernetes.io/last-applied-configuration: |
+        {{\"apiVersion\":\"{version}\",\"kind\":\"{kind}\"}}
+    creationTimestamp: \"2026-01-02T03:04:05Z\"
+    finalizers: [example.org/hold]
+    generation: 3
+    labels: {{team: shop}}
+    managedFields:
+    - {{apiVersion: {version}, fieldsType: FieldsV1, fieldsV1: {{f:spec: {{}}}}, manager: kubectl, operation: Update}}
+    name: web
+    namespace: shop
+    ownerReferences:
+    - {{apiVersion: v1, kind: ConfigMap, name: parent, uid: 11111111-2222-3333-4444-555555555555}}
+    resourceVersion: \"8123\"
+    selfLink: /apis/{version}/namespaces/shop/x/web
+    uid: 01234567-89ab-cdef-0123-456789abcdef
+  spec:
+    runInterval: 5m0s
+    timeout: 30s
+    podSpec: {before}containers: [{{name: main, image: http-check, resources: {{}}, env: [{{name: CHECK_URL, value: '{url}'}}]}}]{after}
+  status: {status}
+"
+    )
+}
+
+#[test]
+fn what_kubectl_prints_of_a_cluster_runs() {
+    let url = format!("http://{}/", web("200 OK"));
+    let list = format!(
+        "apiVersion: v1\nitems:\n{}{}kind: List\nmetadata:\n  resourceVersion: \"\"\n",
+        printed("v2", &url),
+        printed("v3", &url)
+    );
+    let ran = ran_with_input(&["run", "-"], &list);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.ends_with("2 passed, 0 failed\n"), "{ran:?}");
+    assert!(!ran.stderr.contains("note"), "{ran:?}");
+}
+
 #[test]
 fn failures_are_told_as_json_and_junit() {
     let directory = tempfile::tempdir().unwrap();
