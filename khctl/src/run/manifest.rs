@@ -98,8 +98,10 @@ pub(crate) struct Manifest {
     pub(crate) checks: Vec<CheckDocument>,
     /// What the ConfigMaps and Secrets beside them hold.
     pub(crate) values: Values,
-    /// Documents that are no checks: kind and how many, for a note.
+    /// Documents beside checks that are none: kind and how many, for a note.
     pub(crate) others: BTreeMap<String, usize>,
+    /// Files in which there is nothing of use, and what there is instead.
+    barren: Vec<(String, String)>,
     /// What is as well to know and stops nothing, each with its place.
     pub(crate) notes: Vec<String>,
 }
@@ -157,7 +159,7 @@ pub(crate) fn read(file: &str, text: &[u8], manifest: &mut Manifest, problems: &
         }
     };
     let (found, failed) = (manifest.checks.len(), problems.len());
-    let mut kinds: Vec<String> = Vec::new();
+    let (mut kinds, mut others): (Vec<String>, Vec<String>) = Default::default();
     for (nth, document) in documents.iter().enumerate() {
         let mut queue = Vec::new();
         if let Err(fault) = unpack(Field::root(document, ""), &mut queue) {
@@ -166,6 +168,9 @@ pub(crate) fn read(file: &str, text: &[u8], manifest: &mut Manifest, problems: &
         for root in queue {
             match one(file, &root, manifest) {
                 Ok((kind, line)) => {
+                    if line.is_none() && !Values::takes(&kind) {
+                        others.push(kind.clone());
+                    }
                     let unknown = line.map(|line| known::unknown(line, &root));
                     for (at, path) in unknown.into_iter().flatten() {
                         manifest.notes.push(format!(
@@ -181,31 +186,54 @@ pub(crate) fn read(file: &str, text: &[u8], manifest: &mut Manifest, problems: &
             }
         }
     }
-    if manifest.checks.len() == found && problems.len() == failed && manifest.values.is_only(&kinds)
-    {
+    if manifest.checks.len() > found {
+        for kind in others {
+            *manifest.others.entry(kind).or_default() += 1;
+        }
         return;
     }
-    if manifest.checks.len() == found && problems.len() == failed {
-        kinds.sort();
-        kinds.dedup();
-        if !kinds.is_empty() && kinds.iter().all(|kind| RBAC.contains(&kind.as_str())) {
-            manifest.notes.push(format!(
-                "{file}: no checks in it, only permissions ({}), which nothing needs here",
-                kinds.join(", ")
-            ));
-            return;
+    // A file of values alone is given for their sake.
+    if problems.len() > failed || (others.is_empty() && !kinds.is_empty()) {
+        return;
+    }
+    kinds.sort();
+    kinds.dedup();
+    if !kinds.is_empty() && kinds.iter().all(|kind| RBAC.contains(&kind.as_str())) {
+        manifest.notes.push(format!(
+            "{file}: no checks in it, only permissions ({}), which nothing needs here",
+            kinds.join(", ")
+        ));
+        return;
+    }
+    let found = match (kinds.is_empty(), documents.is_empty()) {
+        (true, true) => "an empty file".to_owned(),
+        (true, false) => "a List without items".to_owned(),
+        (false, _) => kinds.join(", "),
+    };
+    manifest.barren.push((file.to_owned(), found));
+}
+
+/// Says what the files without checks are, once all are read: notes if another file has checks, as a pattern like
+/// `*.yaml` takes in what stands beside them, else problems.
+pub(crate) fn judge_barren(manifest: &mut Manifest, problems: &mut Vec<Problem>) {
+    let alone = manifest.checks.is_empty() && problems.is_empty();
+    for (file, found) in std::mem::take(&mut manifest.barren) {
+        if alone {
+            let fault = Fault {
+                at: Default::default(),
+                path: String::new(),
+                expected: "at least one KuberhealthyCheck or HealthCheck".to_owned(),
+                found,
+            };
+            problems.push(Problem {
+                file,
+                document: None,
+                fault: Ok(fault),
+            });
+        } else {
+            let note = format!("{file}: no checks in it, found {found}");
+            manifest.notes.push(note);
         }
-        let fault = Fault {
-            at: Default::default(),
-            path: String::new(),
-            expected: "at least one KuberhealthyCheck or HealthCheck".to_owned(),
-            found: match (kinds.is_empty(), documents.is_empty()) {
-                (true, true) => "an empty file".to_owned(),
-                (true, false) => "a List without items".to_owned(),
-                (false, _) => kinds.join(", "),
-            },
-        };
-        problems.push(problem(None, Ok(fault)));
     }
 }
 
@@ -244,9 +272,7 @@ fn one(
             return Err(kind_field.fault(format!("{} (the kind that is run here)", line.kind())));
         }
         (None, None) => {
-            if !manifest.values.add(kind, root)? {
-                *manifest.others.entry(kind.to_owned()).or_default() += 1;
-            }
+            manifest.values.add(kind, root)?;
             return Ok((kind.to_owned(), None));
         }
     };

@@ -118,6 +118,7 @@ fn read_files(files: &[String]) -> Option<Manifest> {
             }
         }
     }
+    manifest::judge_barren(&mut manifest, &mut problems);
     for note in &manifest.notes {
         complain(&format!("khctl run: note: {note}"));
     }

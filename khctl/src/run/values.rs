@@ -17,6 +17,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The kind of a document; `None` if it holds no values.
+    fn of(document: &str) -> Option<Kind> {
+        let kinds = [Kind::ConfigMap, Kind::Secret];
+        kinds.into_iter().find(|kind| kind.noun() == document)
+    }
+
     /// What a message calls it.
     pub(crate) fn noun(self) -> &'static str {
         match self {
@@ -40,12 +46,15 @@ impl std::fmt::Debug for Values {
 }
 
 impl Values {
-    /// Takes the document if it is a ConfigMap or a Secret; false if it is something else.
-    pub(crate) fn add(&mut self, kind: &str, root: &Field<'_>) -> Result<bool, Fault> {
-        let kind = match kind {
-            "ConfigMap" => Kind::ConfigMap,
-            "Secret" => Kind::Secret,
-            _ => return Ok(false),
+    /// Whether documents of this kind hold values.
+    pub(crate) fn takes(kind: &str) -> bool {
+        Kind::of(kind).is_some()
+    }
+
+    /// Takes the document if it is a ConfigMap or a Secret.
+    pub(crate) fn add(&mut self, kind: &str, root: &Field<'_>) -> Result<(), Fault> {
+        let Some(kind) = Kind::of(kind) else {
+            return Ok(());
         };
         let metadata = root.required("metadata", "a mapping with the name")?;
         let name = metadata.required("name", "the name")?.name()?;
@@ -77,15 +86,7 @@ impl Values {
         }
         let id = (kind, namespace.to_owned(), name.to_owned());
         self.objects.insert(id, data);
-        Ok(true)
-    }
-
-    /// Whether a file with these kinds of documents, and no check, was given for its values alone.
-    pub(crate) fn is_only(&self, kinds: &[String]) -> bool {
-        !kinds.is_empty()
-            && kinds
-                .iter()
-                .all(|kind| matches!(kind.as_str(), "ConfigMap" | "Secret"))
+        Ok(())
     }
 
     /// All data of one object.

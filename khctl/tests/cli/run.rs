@@ -357,6 +357,35 @@ fn what_changes_nothing_is_noted_and_stops_nothing() {
 }
 
 #[test]
+fn a_pattern_may_take_in_files_without_checks() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("http://{}/", web("200 OK"));
+    let checks = write(&directory, "checks.yaml", &v2("web", &url));
+    let kustomization = write(
+        &directory,
+        "kustomization.yaml",
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [checks.yaml]\n",
+    );
+    let empty = write(&directory, "later.yaml", "# nothing yet\n");
+    let together = ran(&["run", &checks, &empty, &kustomization]);
+    assert_eq!(together.code, Some(0), "{together:?}");
+    let notes = format!(
+        "khctl run: note: {empty}: no checks in it, found an empty file\n\
+         khctl run: note: {kustomization}: no checks in it, found Kustomization\n"
+    );
+    assert!(together.stderr.starts_with(&notes), "{together:?}");
+    assert_eq!(together.stderr.matches("Kustomization").count(), 1);
+    let alone = ran(&["run", &kustomization, &empty]);
+    assert_eq!(alone.code, Some(2), "{alone:?}");
+    assert!(
+        alone.stderr.contains(
+            "expected at least one KuberhealthyCheck or HealthCheck, found Kustomization"
+        ),
+        "{alone:?}"
+    );
+}
+
+#[test]
 fn verdicts_that_cannot_be_written_are_no_success() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("http://{}/", web("200 OK"));

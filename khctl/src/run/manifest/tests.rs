@@ -29,6 +29,7 @@ spec:
 fn read_one(text: &str) -> (Manifest, Vec<String>) {
     let (mut manifest, mut problems) = (Manifest::default(), Vec::new());
     read("web.yaml", text.as_bytes(), &mut manifest, &mut problems);
+    judge_barren(&mut manifest, &mut problems);
     (manifest, problems.iter().map(Problem::to_string).collect())
 }
 
