@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::demo::DemoArgs;
@@ -48,6 +49,42 @@ pub(crate) struct Cli {
     /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// The command line of this process, which ends here if it cannot be used.
+    pub(crate) fn read() -> Cli {
+        Cli::try_parse().unwrap_or_else(|mut error| {
+            suggest_no_hidden(&mut error);
+            error.exit()
+        })
+    }
+}
+
+/// clap suggests hidden subcommands too.
+fn suggest_no_hidden(error: &mut clap::Error) {
+    let Some(ContextValue::Strings(similar)) = error.get(ContextKind::SuggestedSubcommand) else {
+        return;
+    };
+    let command = Cli::command();
+    let is_shown = |name: &String| {
+        command
+            .find_subcommand(name)
+            .is_none_or(|found| !found.is_hide_set())
+    };
+    let shown: Vec<String> = similar
+        .iter()
+        .filter(|name| is_shown(name))
+        .cloned()
+        .collect();
+    if shown.is_empty() {
+        // The second has nothing in it and would leave an empty line.
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.remove(ContextKind::Suggested);
+    } else {
+        let shown = ContextValue::Strings(shown);
+        error.insert(ContextKind::SuggestedSubcommand, shown);
+    }
 }
 
 /// The subcommands.

@@ -14,12 +14,10 @@ mod watch;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let ended = match cli.command {
         // A check has its own harness with its own runtime.
         Command::Check(args) => return check::check(args),
@@ -36,8 +34,7 @@ fn main() -> ExitCode {
         }
     };
     ended.unwrap_or_else(|error| {
-        let io = error.downcast_ref::<std::io::Error>();
-        if !io.is_some_and(style::is_unread) {
+        if !style::has_no_reader(&error) {
             style::complain(&format!("khctl: {error:#}"));
         }
         ExitCode::FAILURE

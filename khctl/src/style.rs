@@ -78,6 +78,11 @@ pub(crate) fn is_unread(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
+/// Whether a command failed only because its reader went away.
+pub(crate) fn has_no_reader(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(is_unread)
+}
+
 /// Writes a line to standard error, made [`printable`]. There is nobody to tell that this fails; `eprintln!` would
 /// panic.
 pub(crate) fn complain(line: &str) {

@@ -37,13 +37,16 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_said_once_and_what_to_do() {
-    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let ran = ran(&["demo", "--port", &port]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert_eq!(ran.stderr.matches("in use").count(), 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("choose another port"), "{}", ran.stderr);
+fn hidden_commands_are_not_suggested() {
+    for typed in ["dmeo", "demo-wbe", "demo-remediatro"] {
+        let ran = ran(&[typed]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let tip = "tip: a similar subcommand exists: 'demo'\n";
+        assert!(ran.stderr.contains(tip), "{ran:?}");
+    }
+    let ran = ran(&["remediator"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(!ran.stderr.contains("tip:"), "{ran:?}");
 }
 
 #[test]
