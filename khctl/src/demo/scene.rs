@@ -20,6 +20,8 @@ pub(crate) const DATABASE: &str = "db";
 pub(crate) const WEB_PODS: usize = 3;
 /// Port the pods and the Services listen on. A port that needs no privileges.
 pub(crate) const PORT: u16 = 8080;
+/// How often a run of v2's check asks the web application's Service.
+pub(crate) const PROBES: u32 = 6;
 /// Image of the applications' pods; the node of the demo knows it.
 pub(crate) const APP_IMAGE: &str = "kuberhealer/demo-web";
 /// Image of the checks.
@@ -112,7 +114,10 @@ pub(crate) async fn create_checks(api: &Api, addresses: &Addresses) -> Result<()
     let path =
         |group: &str, plural: &str| format!("/apis/{group}/namespaces/{CHECK_NAMESPACE}/{plural}");
     // Several times, as one bad pod of three answers only some of the requests.
-    let pod = container(&[("CHECK_URL", &addresses.web), ("COUNT", "6")]);
+    let pod = container(&[
+        ("CHECK_URL", &addresses.web),
+        ("COUNT", &PROBES.to_string()),
+    ]);
     let v2 = json!({
         "apiVersion": "comcast.github.io/v1", "kind": "KuberhealthyCheck",
         "metadata": {"name": WEB, "namespace": CHECK_NAMESPACE},

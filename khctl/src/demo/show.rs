@@ -162,7 +162,11 @@ impl<'a> Show<'a> {
             .context("cannot create the checks")?;
         self.note(
             Source::Demo,
-            "http-check starts: v2 asks the Service web, v3 asks each pod of web and of db",
+            &format!(
+                "http-check starts: v2 asks the Service web {} times a run, as one bad pod of {} answers only some; v3 asks each pod of web and of db",
+                scene::PROBES,
+                scene::WEB_PODS,
+            ),
         )?;
         let listen = self.cluster.remediator_address()?;
         scene::create_remediator(self.cluster.api(), &self.cluster.kubeconfig()?, listen)
@@ -206,12 +210,7 @@ impl<'a> Show<'a> {
             .get(&path)
             .await
             .context("cannot read the policy")?;
-        let rate = match policy["status"]["successPercent"].as_i64() {
-            Some(percent) => {
-                format!("{percent} % of the remediations of policy {NAMESPACE}/{WEB} helped")
-            }
-            None => format!("no remediation of policy {NAMESPACE}/{WEB} has ended"),
-        };
+        let rate = summary::rate(&policy, &format!("{NAMESPACE}/{WEB}"));
         write(&format!("\n{checks}\n{history}\n{rate}\n\n"))
     }
 

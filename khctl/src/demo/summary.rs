@@ -1,5 +1,7 @@
 //! The tables at the end of the demo.
 
+use serde_json::Value;
+
 use super::remedies::Remedy;
 use super::story::{Check, Story};
 use crate::style::{Tone, printable};
@@ -47,8 +49,27 @@ pub(super) fn remedies<'a>(remedies: impl Iterator<Item = &'a Remedy>) -> Table<
     table
 }
 
+/// How many of a policy's remediations helped.
+pub(super) fn rate(policy: &Value, name: &str) -> String {
+    let actions = policy["status"]["statistics"]["byAction"].as_object();
+    let sum = |ended: &str| -> u128 {
+        let tallies = actions.into_iter().flat_map(|actions| actions.values());
+        let counts = tallies.filter_map(|tally| tally[ended].as_u64());
+        counts.map(u128::from).sum()
+    };
+    let helped = sum("succeeded");
+    let all = helped + sum("failed");
+    if all == 0 {
+        return format!("no remediation of policy {name} has ended");
+    }
+    let percent = (helped * 100 + all / 2) / all;
+    format!("{helped} of {all} remediations of policy {name} helped ({percent}%)")
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::follow::RunResult;
     use crate::style::Style;
@@ -66,6 +87,22 @@ mod tests {
              web (v3)  0     0       0       none\n\
              db (v3)   0     0       0       none\n"
         );
+    }
+
+    #[test]
+    fn the_share_that_helped_is_rounded_to_the_nearest() {
+        for (succeeded, failed, said) in [
+            (2, 1, "2 of 3 remediations of policy shop/web helped (67%)"),
+            (1, 2, "1 of 3 remediations of policy shop/web helped (33%)"),
+            (1, 0, "1 of 1 remediations of policy shop/web helped (100%)"),
+            (0, 0, "no remediation of policy shop/web has ended"),
+        ] {
+            let policy = json!({"status": {"statistics": {"byAction": {
+                "restartPods": {"succeeded": succeeded, "failed": 0, "dryRun": 5},
+                "rolloutRestart": {"failed": failed},
+            }}}});
+            assert_eq!(rate(&policy, "shop/web"), said);
+        }
     }
 
     #[test]

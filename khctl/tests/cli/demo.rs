@@ -20,6 +20,7 @@ fn the_demo_tells_its_story_and_ends_well() {
         "status page http://127.0.0.1:",
         "/json",
         "pod shop/web-",
+        "v2 asks the Service web 6 times a run",
         "web: http-check passed",
         "goes bad",
         "web: http-check FAILED: pod shop/web-",
@@ -37,7 +38,7 @@ fn the_demo_tells_its_story_and_ends_well() {
         "web (v2)",
         "db (v3)",
         "REMEDIATION",
-        "66 % of the remediations of policy shop/web helped",
+        "2 of 3 remediations of policy shop/web helped (67%)",
     ] {
         let at = rest
             .find(text)
