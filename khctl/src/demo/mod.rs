@@ -5,6 +5,8 @@
 //! Kuberhealthys and the remediator decide, and what is shown is what the API server tells any client.
 
 mod door;
+mod healer;
+mod ports;
 mod remedies;
 mod scene;
 mod show;
@@ -21,6 +23,7 @@ use sandbox::node::Images;
 
 use crate::cluster::{self, Cluster, own_image};
 use crate::signals::{INTERRUPTED, Signals};
+use crate::style::{complain, has_no_reader};
 use show::Show;
 
 /// How many times as fast as in production Kuberhealthy's own polls go: 5 s become 250 ms.
@@ -76,6 +79,9 @@ enum Ended {
 
 /// Runs the command.
 pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    if let Some(first) = args.port {
+        ports::try_all(first)?;
+    }
     let mut signals = Signals::listen()?;
     let cluster = Cluster::start(cluster::Options {
         images: Images::new()
@@ -88,6 +94,13 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     })
     .await?;
     let ended = perform(&cluster, args.keep, &mut signals).await;
+    if let Err(error) = &ended
+        && !has_no_reader(error)
+    {
+        for line in healer::last_lines(&cluster).await {
+            complain(&format!("khctl demo: the remediator wrote: {line}"));
+        }
+    }
     cluster.stop().await;
     match ended? {
         Ended::Told => Ok(ExitCode::SUCCESS),

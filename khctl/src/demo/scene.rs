@@ -11,7 +11,9 @@ pub(crate) const CHECK_NAMESPACE: &str = "kuberhealthy";
 /// Where the applications and the policy live.
 pub(crate) const NAMESPACE: &str = "shop";
 /// Where the remediator lives.
-const REMEDIATOR_NAMESPACE: &str = "kuberhealer";
+pub(crate) const REMEDIATOR_NAMESPACE: &str = "kuberhealer";
+/// Name of the remediator and its container.
+pub(crate) const REMEDIATOR: &str = "remediator";
 /// Name of the web application, its Service, its two checks and its policy.
 pub(crate) const WEB: &str = "web";
 /// Name of the database, its Service and its check.
@@ -166,10 +168,10 @@ pub(crate) async fn create_remediator(
     }
     let path = format!("/apis/kuberhealer.io/v1alpha1/namespaces/{NAMESPACE}/remediationpolicies");
     api.create(&path, &policy()).await?;
-    let labels = json!({"app": "remediator"});
+    let labels = json!({"app": REMEDIATOR});
     let deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": "remediator", "namespace": REMEDIATOR_NAMESPACE},
+        "metadata": {"name": REMEDIATOR, "namespace": REMEDIATOR_NAMESPACE},
         "spec": {
             "replicas": 1,
             // Two would want the same port.
@@ -178,7 +180,7 @@ pub(crate) async fn create_remediator(
             "template": {
                 "metadata": {"labels": labels},
                 "spec": {"containers": [{
-                    "name": "remediator", "image": REMEDIATOR_IMAGE,
+                    "name": REMEDIATOR, "image": REMEDIATOR_IMAGE,
                     "env": [
                         {"name": "KUBECONFIG", "value": kubeconfig},
                         // Who plays with the demo should not have to wait for an hour.

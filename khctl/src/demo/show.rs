@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
 use super::door::Door;
+use super::healer;
 use super::remedies::{self, News, Remedy};
 use super::scene::{self, DATABASE, NAMESPACE, PORT, WEB};
 use super::story::{CHAPTER_LIMIT, Chapter, Check, Story};
@@ -179,7 +180,8 @@ impl<'a> Show<'a> {
         self.note(
             Source::Heal,
             &format!("the remediator starts: {metrics}; policy shop/web restarts the pods that the check names, then all of them; it depends on db"),
-        )
+        )?;
+        healer::ready(self.cluster, &self.remote, listen).await
     }
 
     /// Watches on after the story; only changes of a verdict and what the remediator does are told. Ends only with an

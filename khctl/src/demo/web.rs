@@ -174,7 +174,7 @@ impl Remote {
     }
 
     /// Whether `url` answers 200 now.
-    async fn is_well(&self, url: &str) -> bool {
+    pub(super) async fn is_well(&self, url: &str) -> bool {
         let answer = self.http.get(url).timeout(REQUEST_LIMIT).send().await;
         answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }

@@ -1,5 +1,5 @@
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -55,6 +55,64 @@ fn the_demo_tells_its_story_and_ends_well() {
             .to_owned()
     };
     assert!(failed("v2").contains("503"), "{}", ran.stdout);
+}
+
+#[test]
+fn ports_that_are_taken_are_said_before_anything_starts() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let last = taken.local_addr().unwrap().port();
+    let first = (last - 3).to_string();
+    let ran = ran(&["demo", "--port", &first]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+    for text in [
+        format!("--port {first} needs ports {first} to {last}"),
+        format!("{last} (the remediator) is in use"),
+    ] {
+        assert!(ran.stderr.contains(&text), "{text} in {ran:?}");
+    }
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+}
+
+#[test]
+fn a_demo_whose_remediator_cannot_start_says_why() {
+    let (child, mut lines, taken) = loop {
+        let first = free_ports();
+        let mut child = khctl(&["demo", "--port", &first.to_string()])
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        // Once it says something it has tried the ports; the remediator comes after the applications.
+        if lines.read_line(&mut String::new()).unwrap() > 0 {
+            let taken = TcpListener::bind(("127.0.0.1", first + 3)).unwrap();
+            break (child, lines, taken);
+        }
+        finish(child);
+    };
+    let mut stdout = String::new();
+    lines.read_to_string(&mut stdout).unwrap();
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(1), "{stdout}{ran:?}");
+    let why = format!("cannot listen on {}", taken.local_addr().unwrap());
+    let (log, end) = ran.stderr.trim_end().rsplit_once('\n').unwrap();
+    assert!(
+        log.starts_with("khctl demo: the remediator wrote: ") && log.contains(&why),
+        "{ran:?}"
+    );
+    assert_eq!(
+        end,
+        "khctl: the demo failed: the remediator ended as soon as it was started"
+    );
+    assert!(!stdout.contains("FAILED"), "{stdout}");
+}
+
+/// The first of four ports that nobody uses now, below those that connections are given.
+fn free_ports() -> u16 {
+    let from = 20_000 + u16::try_from(std::process::id() % 1_000).unwrap() * 4;
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    (from..32_000)
+        .step_by(4)
+        .find(|first| (*first..first + 4).all(is_free))
+        .unwrap()
 }
 
 #[test]
