@@ -55,7 +55,7 @@ fn notice() -> Notice {
             target: (TargetKind::Deployment, "web".into()),
             opened: now,
             exhausted: false,
-            errors: vec!["pod sample/web-1: expected status 200, found 502".to_owned()],
+            errors: vec!["pod sample/web-1: expected status 200, got 502".to_owned()],
             remediation: Some(Attempt {
                 name: "notify-test-0000000000-1".to_owned(),
                 action: "restartPods",
