@@ -129,8 +129,12 @@ pub fn policy_view(policy: &RemediationPolicy) -> Result<PolicySpec, Invalid> {
     for (index, pattern) in trigger.match_errors.iter().enumerate() {
         text(format!("spec.trigger.matchErrors[{index}]"), pattern, 256)?;
     }
-    let match_errors = Matcher::new(&trigger.match_errors)
-        .map_err(|bad| invalid("spec.trigger.matchErrors", bad.to_string()))?;
+    let match_errors = Matcher::new(&trigger.match_errors).map_err(|bad| {
+        invalid(
+            format!("spec.trigger.matchErrors[{}]", bad.index),
+            bad.to_string(),
+        )
+    })?;
     name("spec.target.name".to_owned(), &spec.target.name, 253, true)?;
     at_most("spec.steps", &spec.steps, 5)?;
     let steps = spec.steps.iter().enumerate();
