@@ -16,7 +16,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 Each option is a flag and a variable of the same name. The flag wins, and an
-empty variable counts as unset. Lists are separated by commas.
+empty variable counts as unset. Lists are separated by commas. Of a variable
+KUBERHEALER_... that is no option's the log warns at the start.
 
 It needs the definitions of its kinds, and waits until they are installed:
   remediator crds | kubectl apply --server-side -f -
@@ -34,9 +35,10 @@ Examples:
 
 Exit status:
   0    ended by SIGTERM or SIGINT, with no write left half done
-  1    it could not run, or writes were under way longer than
-       --shutdown-seconds; the last line of the log says what
-  2    wrong usage
+  1    it could not run, as when a file or a credential that it needs cannot
+       be used, or writes were under way longer than --shutdown-seconds; the
+       last line of the log says what
+  2    wrong usage: an option that there is not, or a value of the wrong form
   101  a defect: please report the last line of the log
   130  or 143: a second signal cut the end short";
 

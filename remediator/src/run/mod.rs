@@ -20,6 +20,7 @@ mod logging;
 mod options;
 mod preflight;
 mod signals;
+mod strays;
 mod variables;
 mod wire;
 
@@ -97,6 +98,9 @@ pub fn run(options: &Options) -> ExitCode {
         return ExitCode::FAILURE;
     }
     end_with_a_panic();
+    for stray in strays::find(std::env::vars_os().map(|(name, _)| name)) {
+        tracing::warn!("{stray}");
+    }
     khclient::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -11,7 +11,7 @@ use clap::{Arg, ArgMatches, Args as _, Command, CommandFactory, FromArgMatches};
 
 use super::options::Options;
 
-const PREFIX: &str = "KUBERHEALER_";
+pub(super) const PREFIX: &str = "KUBERHEALER_";
 
 /// Parses a command line, of which the first word is the program's name, and the variables that `lookup` knows.
 ///
@@ -101,7 +101,7 @@ fn variable(arg: &Arg) -> Option<String> {
     own.then(|| name_of(long))
 }
 
-fn name_of(long: &str) -> String {
+pub(super) fn name_of(long: &str) -> String {
     format!("{PREFIX}{}", long.replace('-', "_").to_ascii_uppercase())
 }
 

@@ -125,6 +125,62 @@ fn refused(variables: &[(&str, &str)], words: &[&str]) -> String {
 }
 
 #[test]
+fn a_variable_that_sets_nothing_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [
+        ("HOME", folder.path().to_str().unwrap()),
+        ("KUBERHEALER_LISTEN", "127.0.0.1:0"),
+        ("KUBERHEALER_LOG_FORMAT", "json"),
+        ("KUBERHEALER_MAX_PER_HUOR", "s3cret"),
+    ];
+    let said = refused(&variables, &[]);
+    let lines = said.lines().map(|line| serde_json::from_str(line).unwrap());
+    let mut warnings: Vec<serde_json::Value> = lines.collect();
+    warnings.retain(|line| line["level"] == "WARN");
+    let [warning] = warnings.as_slice() else {
+        panic!("{said}");
+    };
+    let message = warning["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("KUBERHEALER_MAX_PER_HUOR is no option's variable"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("is KUBERHEALER_MAX_PER_HOUR meant?"),
+        "{message}"
+    );
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn what_is_right_in_form_and_cannot_be_used_is_told_by_its_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    let none = format!("{home}/none");
+    let variables = [("HOME", home), ("KUBERHEALER_LISTEN", "127.0.0.1:0")];
+    for (words, expected) in [
+        (
+            &["--webhook-listen", "127.0.0.1:0"][..],
+            "--webhook-token-file",
+        ),
+        (
+            &[
+                "--webhook-listen",
+                "127.0.0.1:0",
+                "--webhook-token-file",
+                &none,
+            ],
+            "none",
+        ),
+        (&["--notify-config", &none], "none"),
+        (&["--context", "nope"], "kubeconfig"),
+    ] {
+        let said = refused(&variables, words);
+        assert!(said.contains(expected), "{words:?}: {said}");
+    }
+}
+
+#[test]
 fn without_a_cluster_it_says_where_it_looked() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().to_str().unwrap();
