@@ -84,7 +84,8 @@ pub enum Reason {
     UpstreamUnhealthy,
     /// A check this one depends on has not passed since this one began to fail.
     UpstreamUnknown,
-    /// A check this one depends on has just recovered.
+    /// A check this one depends on has recovered lately, whatever it does now: only runs that begin some time after that
+    /// count.
     UpstreamGrace,
     // The target.
     /// The target does not exist.
@@ -334,7 +335,9 @@ impl Reason {
             Reason::UpstreamUnknown => {
                 "a check this one depends on has not passed since this one began to fail"
             }
-            Reason::UpstreamGrace => "a check this one depends on has just recovered",
+            Reason::UpstreamGrace => {
+                "a check this one depends on has recovered lately; only runs that begin dependencyGraceSeconds after that count"
+            }
             Reason::TargetNotFound => "the target does not exist",
             Reason::TargetExcluded => "the target is labelled kuberhealer.io/exclude=true",
             Reason::TargetDeleting => "the target is being deleted",
