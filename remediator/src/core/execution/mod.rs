@@ -23,6 +23,7 @@ mod tests;
 mod turn;
 mod verify;
 
+use super::reason::{MESSAGE_LENGTH, bounded};
 use super::{
     CheckStatus, Claim, Facts, FactsNeed, Fresh, Intent, Limits, Phase, Reason, RecordStatus,
     Revert, Run, Time, Touched,
@@ -269,12 +270,20 @@ fn with_way_back(now: Time, intent: &Intent, over: RecordStatus) -> RecordStatus
     RecordStatus { revert, ..over }
 }
 
+/// What a record waits for while runs are counted. Of its policy it is [`Reason::Verifying`]'s sentence that is true.
+const AWAITS: &str = "waits for a run of the check that began after the rollout";
+
 /// The status once the target has settled: from here on runs are counted.
 fn settled(now: Time, intent: &Intent, status: &RecordStatus, details: &str) -> RecordStatus {
+    let message = match details {
+        "" => AWAITS.to_owned(),
+        details => bounded(&format!("{AWAITS}; {details}"), MESSAGE_LENGTH),
+    };
     RecordStatus {
         rolled_out: Some(now),
         deadline: Some(now.plus(intent.verify.seconds)),
         fresh: Fresh::default(),
-        ..to(status, Phase::Verifying, Reason::Verifying, details)
+        message,
+        ..to(status, Phase::Verifying, Reason::Verifying, "")
     }
 }
