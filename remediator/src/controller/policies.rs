@@ -279,7 +279,10 @@ impl<W: Workloads> Leader<W> {
                     (found, asked) = self.admit(&read, spec, &look, began).await?;
                 }
             }
-            (Live::Target(_), Ok(None)) => found.decision = held(Reason::CheckNotFound),
+            (Live::Target(_), Ok(None)) => {
+                let message = Reason::CheckNotFound.message(spec.named_check());
+                found.decision = hold(Reason::CheckNotFound, message);
+            }
             (Live::Unreadable(Refusal { message, code, .. }), _) if is_denial(*code) => {
                 asked = Asked::Refused(message.clone());
                 found.decision = unread(&live);

@@ -206,7 +206,7 @@ fn accepted(found: &Found, decision: &Decision) -> Says {
             message,
             ..
         } => Some((*reason, message.as_str())),
-        _ if found.around.status == CheckStatus::Gone => Some((Reason::CheckNotFound, "")),
+        decision if found.around.status == CheckStatus::Gone => Some(no_check(decision)),
         _ => None,
     };
     match wrong {
@@ -220,6 +220,18 @@ fn accepted(found: &Found, decision: &Decision) -> Says {
     }
 }
 
+/// Why there is no check to look at. One that cannot be told from its namesake, or cannot be read, is there all the same.
+fn no_check(decision: &Decision) -> (Reason, &str) {
+    match decision {
+        Decision::Hold {
+            reason: reason @ (Reason::AmbiguousCheck | Reason::CheckNotFound | Reason::Inconclusive),
+            message,
+            ..
+        } => (*reason, message),
+        _ => (Reason::CheckNotFound, ""),
+    }
+}
+
 fn healthy(found: &Found) -> Says {
     let unknown = |reason: Reason| {
         Says::new(
@@ -229,7 +241,12 @@ fn healthy(found: &Found) -> Says {
         )
     };
     match found.around.status {
-        CheckStatus::Gone => return unknown(Reason::CheckNotFound),
+        CheckStatus::Gone => {
+            return match no_check(&found.decision) {
+                (reason, "") => unknown(reason),
+                (reason, message) => Says::new(ConditionStatus::Unknown, reason.as_str(), message),
+            };
+        }
         CheckStatus::NeverRun => return unknown(Reason::NeverRun),
         CheckStatus::Stale => return unknown(Reason::Stale),
         CheckStatus::Running | CheckStatus::Settled => {}

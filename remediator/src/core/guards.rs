@@ -180,7 +180,7 @@ impl<'a> Question<'a> {
         } = *self;
         match guard {
             Guard::CheckGone => (world.check_status == CheckStatus::Gone)
-                .then(|| hold(Reason::CheckNotFound, "", None))?,
+                .then(|| hold(Reason::CheckNotFound, &spec.named_check(), None))?,
             Guard::NeverRun => {
                 let never = world.check_status == CheckStatus::NeverRun;
                 // That no alert was ever sent is how it should be.

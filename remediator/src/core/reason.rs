@@ -302,7 +302,7 @@ impl Reason {
             Reason::Stale => "the check has not been written for too long",
             Reason::Inconclusive => "the last run says nothing of the target",
             Reason::InfrastructureFailure => "Kuberhealthy could not run the check",
-            Reason::CheckNotFound => "the check does not exist",
+            Reason::CheckNotFound => "there is no such check",
             Reason::AmbiguousCheck => {
                 "a check of this name exists in both kinds: set trigger.check.kind to KuberhealthyState or HealthCheck"
             }

@@ -107,6 +107,18 @@ pub struct PolicySpec {
     pub alert: Option<AlertMatch>,
 }
 
+impl PolicySpec {
+    /// The check as the policy names it: the kinds that it may have, its namespace and its name.
+    pub fn named_check(&self) -> String {
+        let ObjectKey { namespace, name } = &self.check;
+        let kind = match self.source {
+            Some(kind) => kind.as_str(),
+            None => "KuberhealthyState or HealthCheck",
+        };
+        format!("{kind} {namespace}/{name}")
+    }
+}
+
 /// How much something matters to who is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -16,6 +16,17 @@ pub enum CheckKind {
     Alert,
 }
 
+impl CheckKind {
+    /// The kind as policies write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CheckKind::KuberhealthyState => "KuberhealthyState",
+            CheckKind::HealthCheck => "HealthCheck",
+            CheckKind::Alert => "Alert",
+        }
+    }
+}
+
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CheckKey {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{Cluster, next_second};
+use super::support::{Cluster, DEFINITIONS, STATES, next_second, states};
 
 #[tokio::test]
 async fn a_failing_check_restarts_its_deployment_once_and_a_passing_run_verifies_it() {
@@ -19,6 +19,14 @@ async fn a_failing_check_restarts_its_deployment_once_and_a_passing_run_verifies
     let _second = cluster.controller(2);
     cluster.roll_out("web").await;
     cluster.reaches("Verifying").await;
+    let record = cluster.records().await.remove(0);
+    let waits = "waits for a run of the check that began after the rollout";
+    assert_eq!(record["status"]["message"], waits);
+    let (_, said) = cluster.says("web", "RemediationAllowed", "Verifying").await;
+    assert!(
+        said.starts_with("a remediation is not finished: "),
+        "{said}"
+    );
     next_second().await;
     cluster.report("web", &[], 3, 0).await;
     cluster.reaches("Succeeded").await;
@@ -49,6 +57,78 @@ async fn a_policy_that_comes_after_its_check_has_it_read() {
     assert_eq!(cluster.count("get", "healthchecks"), 0);
     cluster.policy("web", json!({"mode": "DryRun"})).await;
     cluster.reaches("DryRun").await;
+}
+
+#[tokio::test]
+async fn a_check_that_is_not_there_is_named() {
+    let cluster = Cluster::start().await;
+    let of = |kind: Option<&str>| {
+        let mut check = json!({"namespace": "kuberhealthy", "name": "nope"});
+        if let Some(kind) = kind {
+            check["kind"] = json!(kind);
+        }
+        json!({"mode": "DryRun", "trigger": {"check": check}})
+    };
+    let kinds = [
+        (
+            "any",
+            None,
+            "KuberhealthyState or HealthCheck kuberhealthy/nope",
+        ),
+        (
+            "old",
+            Some("KuberhealthyState"),
+            "KuberhealthyState kuberhealthy/nope",
+        ),
+        ("new", Some("HealthCheck"), "HealthCheck kuberhealthy/nope"),
+    ];
+    for (name, kind, _) in kinds {
+        cluster.policy(name, of(kind)).await;
+    }
+    let _controller = cluster.controller(1);
+    for (name, _, expected) in kinds {
+        let expected = format!("there is no such check: {expected}");
+        for (condition, status) in [
+            ("Accepted", "False"),
+            ("CheckHealthy", "Unknown"),
+            ("RemediationAllowed", "False"),
+        ] {
+            let said = cluster.says(name, condition, "CheckNotFound").await;
+            assert_eq!(said, (status.to_owned(), expected.clone()), "{condition}");
+        }
+        let told = ("CheckNotFound".to_owned(), expected);
+        cluster
+            .until("the event", async || {
+                cluster.events("RemediationPolicy").await.contains(&told)
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_of_both_kinds_is_told_alike_by_each_condition() {
+    let cluster = Cluster::start().await;
+    cluster.create(DEFINITIONS, &states()).await;
+    let state = json!({
+        "apiVersion": "comcast.github.io/v1", "kind": "KuberhealthyState", "metadata": {"name": "web"},
+        "spec": {"OK": true, "Errors": []},
+    });
+    cluster.create(STATES, &state).await;
+    cluster.policy("web", json!({})).await;
+    let _controller = cluster.controller(1);
+    let mut messages = Vec::new();
+    for (condition, status) in [
+        ("Accepted", "False"),
+        ("CheckHealthy", "Unknown"),
+        ("RemediationAllowed", "False"),
+    ] {
+        let (found, message) = cluster.says("web", condition, "AmbiguousCheck").await;
+        assert_eq!(found, status, "{condition}");
+        messages.push(message);
+    }
+    assert!(messages[0].contains("trigger.check.kind"), "{messages:?}");
+    messages.dedup();
+    assert_eq!(messages.len(), 1, "{messages:?}");
 }
 
 #[tokio::test]

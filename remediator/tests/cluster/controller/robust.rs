@@ -68,6 +68,11 @@ async fn a_malformed_object_stops_nothing() {
         .says("mad", "RemediationAllowed", "Inconclusive")
         .await;
     assert!(message.contains("status."), "{message}");
+    // It exists, and so no condition says that it does not.
+    for name in ["Accepted", "CheckHealthy"] {
+        let (_, said) = cluster.says("mad", name, "Inconclusive").await;
+        assert_eq!(said, message, "{name}");
+    }
     cluster.says("damaged", "Accepted", "CheckNotFound").await;
     assert_eq!(cluster.writes(), 1);
 

@@ -22,6 +22,7 @@ pub(super) const AGENT: &str = "remediator";
 pub(super) const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 pub(super) const CHECKS: &str = "/apis/kuberhealthy.github.io/v2/namespaces/default/healthchecks";
+pub(super) const STATES: &str = "/apis/comcast.github.io/v1/namespaces/default/khstates";
 pub(super) const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/default/events";
 pub(super) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 pub(super) const POLICIES: &str =
@@ -449,15 +450,29 @@ pub(super) fn policy(name: &str, changes: Value) -> Value {
 }
 
 pub(super) fn health_checks() -> Value {
+    checks(
+        "kuberhealthy.github.io",
+        "v2",
+        ("HealthCheck", "healthchecks"),
+    )
+}
+
+pub(super) fn states() -> Value {
+    checks("comcast.github.io", "v1", ("KuberhealthyState", "khstates"))
+}
+
+fn checks(group: &str, version: &str, (kind, plural): (&str, &str)) -> Value {
     let kept = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "healthchecks.kuberhealthy.github.io"},
+        "metadata": {"name": format!("{plural}.{group}")},
         "spec": {
-            "group": "kuberhealthy.github.io", "scope": "Namespaced",
-            "names": {"kind": "HealthCheck", "listKind": "HealthCheckList", "plural": "healthchecks", "singular": "healthcheck"},
+            "group": group, "scope": "Namespaced",
+            "names": {
+                "kind": kind, "listKind": format!("{kind}List"), "plural": plural, "singular": kind.to_lowercase(),
+            },
             "versions": [{
-                "name": "v2", "served": true, "storage": true, "subresources": {"status": {}},
+                "name": version, "served": true, "storage": true, "subresources": {"status": {}},
                 "schema": {"openAPIV3Schema": kept},
             }],
         },
