@@ -49,7 +49,7 @@ pub(super) fn remedies<'a>(remedies: impl Iterator<Item = &'a Remedy>) -> Table<
     table
 }
 
-/// How many of a policy's remediations helped.
+/// How many of a policy's remediations helped, and their share as `kubectl get` shows it: rounded down.
 pub(super) fn rate(policy: &Value, name: &str) -> String {
     let actions = policy["status"]["statistics"]["byAction"].as_object();
     let sum = |ended: &str| -> u128 {
@@ -62,7 +62,7 @@ pub(super) fn rate(policy: &Value, name: &str) -> String {
     if all == 0 {
         return format!("no remediation of policy {name} has ended");
     }
-    let percent = (helped * 100 + all / 2) / all;
+    let percent = helped * 100 / all;
     format!("{helped} of {all} remediations of policy {name} helped ({percent}%)")
 }
 
@@ -90,9 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn the_share_that_helped_is_rounded_to_the_nearest() {
+    fn how_many_helped_is_counted_over_all_actions() {
         for (succeeded, failed, said) in [
-            (2, 1, "2 of 3 remediations of policy shop/web helped (67%)"),
+            (2, 1, "2 of 3 remediations of policy shop/web helped (66%)"),
             (1, 2, "1 of 3 remediations of policy shop/web helped (33%)"),
             (1, 0, "1 of 1 remediations of policy shop/web helped (100%)"),
             (0, 0, "no remediation of policy shop/web has ended"),
