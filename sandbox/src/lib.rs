@@ -3,6 +3,7 @@
 pub mod api;
 pub mod apiserver;
 pub mod faults;
+mod finalizers;
 mod informer;
 pub mod kuberhealthy;
 mod labels;

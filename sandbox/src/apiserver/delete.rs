@@ -10,13 +10,23 @@ use super::call::{Call, after_seconds, now};
 use super::form::Form;
 use super::read::Listing;
 use super::{Shared, kinds, meta, respond};
-use crate::status::Status;
+use crate::finalizers::ORPHAN;
+use crate::status::{Cause, Status};
 use crate::store::{Key, Transaction};
+
+/// How an object is to go.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct How {
+    /// Seconds its processes have; `None` for what its spec says.
+    grace: Option<u64>,
+    /// Whether its dependents are to be left; `None` for what its finalizers say.
+    orphan: Option<bool>,
+}
 
 /// What a DELETE asks for; the query's parameters win over the body's.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
-    pub(crate) grace: Option<u64>,
+    pub(crate) how: How,
     uid: Option<String>,
     resource_version: Option<String>,
     pub(crate) dry_run: bool,
@@ -26,16 +36,49 @@ impl Options {
     pub(crate) fn read(call: &Call<'_>, body: &Value) -> Result<Options, Status> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         Ok(Options {
-            grace: call
-                .query
-                .number("gracePeriodSeconds")?
-                .or_else(|| body["gracePeriodSeconds"].as_u64()),
+            how: How {
+                grace: call
+                    .query
+                    .number("gracePeriodSeconds")?
+                    .or_else(|| body["gracePeriodSeconds"].as_u64()),
+                orphan: orphan(call, body)?,
+            },
             uid: text(&body["preconditions"]["uid"]),
             resource_version: text(&body["preconditions"]["resourceVersion"]),
             dry_run: call.query.dry_run()?
                 || body["dryRun"].as_array().is_some_and(|all| !all.is_empty()),
         })
     }
+}
+
+/// Whether a deletion leaves the dependents. `Foreground` is taken as `Background`: they go after the object.
+fn orphan(call: &Call<'_>, body: &Value) -> Result<Option<bool>, Status> {
+    let policy = call.query.get("propagationPolicy");
+    let policy = policy.or_else(|| body["propagationPolicy"].as_str());
+    // Deprecated since 1.7, and still accepted.
+    let flag = match call.query.get("orphanDependents") {
+        Some(_) => Some(call.query.flag("orphanDependents")),
+        None => body["orphanDependents"].as_bool(),
+    };
+    let cause = match (policy, flag) {
+        (Some("Orphan"), None) => return Ok(Some(true)),
+        (Some("Background" | "Foreground"), None) => return Ok(Some(false)),
+        (None, flag) => return Ok(flag),
+        (Some(policy), Some(_)) => {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            Cause::invalid("propagationPolicy", &json!(policy), why)
+        }
+        (Some(policy), None) => {
+            let allowed = ["Foreground", "Background", "Orphan", "nil"].map(Value::from);
+            Cause::unsupported("propagationPolicy", &json!(policy), &allowed)
+        }
+    };
+    Err(Status::invalid(
+        "meta.k8s.io",
+        "DeleteOptions",
+        "",
+        &[cause],
+    ))
 }
 
 impl Call<'_> {
@@ -45,7 +88,7 @@ impl Call<'_> {
         let (object, gone) = self.shared.store.write(options.dry_run, |tx| {
             let object = tx.get(&key).ok_or_else(|| self.not_found(&key.name))?;
             self.precondition(options, &object)?;
-            start(self.shared, tx, &key, &object, options.grace)
+            start(self.shared, tx, &key, &object, options.how)
         })?;
         // Most kinds answer with a Status once the object is gone, pods with what was there.
         if !gone || key.collection.resource == "pods" {
@@ -71,7 +114,7 @@ impl Call<'_> {
             let mut deleted = Vec::new();
             for (key, object) in tx.list(self.resource.place(), namespace) {
                 if selector.matches(&object) {
-                    deleted.push(start(self.shared, tx, &key, &object, options.grace)?.0);
+                    deleted.push(start(self.shared, tx, &key, &object, options.how)?.0);
                 }
             }
             Ok(deleted)
@@ -120,11 +163,12 @@ pub(crate) fn start(
     tx: &mut Transaction<'_>,
     key: &Key,
     object: &Value,
-    grace: Option<u64>,
+    how: How,
 ) -> Result<(Arc<Value>, bool), Status> {
-    let grace = grace_period(key, object, grace);
+    let grace = grace_period(key, object, how.grace);
+    let finalizers = finalizers(key, object, how.orphan);
     let namespace = key.collection.resource == "namespaces" && key.collection.group.is_empty();
-    if grace == 0 && meta::finalizers(object).is_empty() && !namespace {
+    if grace == 0 && finalizers.is_empty() && !namespace {
         return match remove(shared, tx, key) {
             Some(last) => Ok((last, true)),
             None => Err(Status::not_found(
@@ -139,6 +183,11 @@ pub(crate) fn start(
         .as_u64()
         .is_none_or(|old| grace < old);
     let mut object = object.clone();
+    let finalizers = match finalizers.is_empty() {
+        true => Value::Null,
+        false => Value::from(finalizers),
+    };
+    meta::set(&mut object["metadata"], "finalizers", finalizers);
     if shortened {
         let first = metadata["deletionTimestamp"].is_null();
         object["metadata"]["deletionTimestamp"] = Value::from(after_seconds(grace));
@@ -155,7 +204,7 @@ pub(crate) fn start(
     let stored = tx.put(key, object)?;
     if namespace {
         for (inner, object) in tx.find(|inner, _| inner.namespace == key.name) {
-            start(shared, tx, &inner, &object, None)?;
+            start(shared, tx, &inner, &object, How::default())?;
         }
         return Ok((
             stored,
@@ -163,6 +212,23 @@ pub(crate) fn start(
         ));
     }
     Ok((stored, false))
+}
+
+/// The finalizers that an object is to go with: `orphan` is the request's matter as far as the garbage collector works
+/// it off. It knows no events, and a namespace is emptied without it.
+fn finalizers(key: &Key, object: &Value, orphan: Option<bool>) -> Vec<Value> {
+    let mut finalizers = meta::finalizers(object).to_vec();
+    let collected = !key.collection.group.is_empty()
+        || !matches!(key.collection.resource.as_str(), "events" | "namespaces");
+    // Once a grace period has begun, it stays with what was asked for at its beginning.
+    let grace = object["metadata"]["deletionGracePeriodSeconds"].as_u64();
+    if let Some(orphan) = orphan.filter(|_| collected && grace.unwrap_or(0) == 0) {
+        finalizers.retain(|finalizer| finalizer != ORPHAN);
+        if orphan {
+            finalizers.push(Value::from(ORPHAN));
+        }
+    }
+    finalizers
 }
 
 /// Seconds until an object may be removed; only pods have any, and only while they may be running.

@@ -42,7 +42,7 @@ impl Call<'_> {
                 mark(&mut evicted);
                 evicted = (*tx.put(&key, evicted)?).clone();
             }
-            delete::start(self.shared, tx, &key, &evicted, options.grace)
+            delete::start(self.shared, tx, &key, &evicted, options.how)
         })?;
         let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
         Ok(respond::json(StatusCode::CREATED, &done))

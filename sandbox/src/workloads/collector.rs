@@ -3,7 +3,8 @@
 //!
 //! Follows `pkg/controller/garbagecollector`. It knows the kinds by discovery, follows only their metadata, and asks
 //! the server before it believes that an owner is gone. An owner with finalizers is there until they are gone.
-//! `propagationPolicy` is not looked at.
+//! With the finalizer `orphan`, which a deletion with `propagationPolicy: Orphan` leaves, its dependents let go of it
+//! instead. `Foreground` is as `Background`.
 
 mod graph;
 mod kinds;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use super::values::text;
 use crate::api::{Api, ApiError, Patch};
+use crate::finalizers::ORPHAN;
 use crate::informer::{AbortOnDrop, Change, Informer};
 use graph::{Graph, Node};
 use kinds::Served;
@@ -37,7 +39,6 @@ pub(super) async fn run(api: Api) {
         api,
         sender,
         followed: BTreeMap::new(),
-        unlisted: 0,
         graph: Graph::default(),
     };
     let mut discovery = Instant::now();
@@ -49,7 +50,7 @@ pub(super) async fn run(api: Api) {
                     Err(_) => RETRY,
                 };
         }
-        let wake = match collector.graph.has_suspects() {
+        let wake = match collector.graph.has_work() {
             true => discovery.min(Instant::now() + RETRY),
             false => discovery,
         };
@@ -61,8 +62,9 @@ pub(super) async fn run(api: Api) {
             collector.note(&kind, &change);
             next = changes.try_recv().ok().map(Some);
         }
-        // Before that, owners might look as if they were missing, and each would be asked for.
-        if collector.unlisted == 0 {
+        // Before that, owners might look as if they were missing, and each would be asked for; and dependents of an owner
+        // that is to leave them might not be known yet.
+        if collector.followed.values().all(|kind| kind.listed) {
             collector.collect().await;
         }
     }
@@ -78,10 +80,14 @@ struct Collector {
     /// The same, for metadata alone.
     metadata: Api,
     sender: mpsc::Sender<(Arc<Served>, Change)>,
-    followed: BTreeMap<Arc<Served>, AbortOnDrop>,
-    /// Kinds whose first list is not in yet.
-    unlisted: usize,
+    followed: BTreeMap<Arc<Served>, Followed>,
     graph: Graph,
+}
+
+struct Followed {
+    _task: AbortOnDrop,
+    /// Whether its first list is in.
+    listed: bool,
 }
 
 /// What is known of an owner.
@@ -97,7 +103,6 @@ impl Collector {
     /// Begins to follow kinds that are new, and ends with those that are no longer served.
     async fn discover(&mut self) -> Result<(), ApiError> {
         let served = kinds::served(&self.api).await?;
-        let before = self.followed.len();
         let gone: Vec<Arc<Served>> = self
             .followed
             .keys()
@@ -116,28 +121,35 @@ impl Collector {
                     Arc::clone(&kind),
                     self.sender.clone(),
                 );
-                self.followed
-                    .insert(kind, AbortOnDrop(tokio::spawn(follower)));
+                let followed = Followed {
+                    _task: AbortOnDrop(tokio::spawn(follower)),
+                    listed: false,
+                };
+                self.followed.insert(kind, followed);
             }
-        }
-        if before == 0 {
-            self.unlisted = self.followed.len();
         }
         self.graph.resolve_again();
         Ok(())
     }
 
     fn note(&mut self, kind: &Arc<Served>, change: &Change) {
+        // There may be a last word about a kind that is no longer followed.
+        let Some(followed) = self.followed.get_mut(kind) else {
+            return;
+        };
         match change {
-            Change::Listed => self.unlisted = self.unlisted.saturating_sub(1),
-            // A last word about a kind that is no longer followed.
-            _ if !self.followed.contains_key(kind) => {}
+            Change::Listed => followed.listed = true,
             Change::Applied { new, .. } => self.graph.observe(kind, new),
             Change::Deleted(old) => self.graph.forget(text(&old["metadata"], "uid")),
         }
     }
 
     async fn collect(&mut self) {
+        for (uid, node) in self.graph.take_orphaning() {
+            if self.orphan(&uid, &node).await.is_err() {
+                self.graph.orphan(uid);
+            }
+        }
         for (uid, node) in self.graph.take_suspects() {
             if self.judge(&uid, &node).await.is_err() {
                 self.graph.suspect(uid);
@@ -147,10 +159,16 @@ impl Collector {
 
     /// Does with a suspect what its owners demand.
     async fn judge(&mut self, uid: &str, node: &Node) -> Result<(), ApiError> {
+        let Some(metadata) = self.latest(uid, node).await? else {
+            return Ok(());
+        };
+        // What a watch told before may have been taken back, as when its owner was to leave it.
+        let owners = metadata["ownerReferences"].as_array();
+        let owners = owners.map_or(&[][..], Vec::as_slice);
         let mut kept = Vec::new();
-        for owner in &node.owners {
+        for owner in owners {
             match self.look_up(node, owner).await? {
-                Owner::There => kept.push(owner.clone()),
+                Owner::There => kept.push(owner),
                 Owner::Gone => {}
                 Owner::Unknown => {
                     self.graph.leave_unresolved(uid.to_owned());
@@ -158,20 +176,76 @@ impl Collector {
                 }
             }
         }
-        if kept.len() == node.owners.len() {
+        if kept.len() == owners.len() {
             return Ok(());
         }
+        if !kept.is_empty() {
+            return self.set(uid, node, "ownerReferences", &kept, None).await;
+        }
         let path = node.kind.path(&node.namespace, &node.name);
-        let done = match kept.is_empty() {
-            true => self.api.delete_uid(&path, uid).await,
-            false => {
-                let kept = json!({"metadata": {"uid": uid, "ownerReferences": kept}});
-                self.api.patch(&path, Patch::Merge, &kept).await
-            }
-        };
-        match done {
+        match self.api.delete_uid(&path, uid).await {
             // Gone by itself, or another one of that name: the watch tells.
             Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the dependents of an owner let go of it, then lets the owner go.
+    async fn orphan(&mut self, uid: &str, owner: &Node) -> Result<(), ApiError> {
+        for (dependent, node) in self.graph.dependents(uid) {
+            let Some(metadata) = self.latest(&dependent, &node).await? else {
+                continue;
+            };
+            let owners = metadata["ownerReferences"].as_array();
+            let owners = owners.into_iter().flatten();
+            let kept: Vec<&Value> = owners.filter(|owner| text(owner, "uid") != uid).collect();
+            self.set(&dependent, &node, "ownerReferences", &kept, None)
+                .await?;
+        }
+        let Some(metadata) = self.latest(uid, owner).await? else {
+            return Ok(());
+        };
+        let finalizers = metadata["finalizers"].as_array().into_iter().flatten();
+        let kept: Vec<&Value> = finalizers.filter(|one| **one != ORPHAN).collect();
+        // Another finalizer that was added meanwhile must not get lost.
+        let version = Some(&metadata["resourceVersion"]);
+        self.set(uid, owner, "finalizers", &kept, version).await
+    }
+
+    /// The metadata of an object as it is now; `None` if it is gone.
+    async fn latest(&self, uid: &str, node: &Node) -> Result<Option<Value>, ApiError> {
+        let path = node.kind.path(&node.namespace, &node.name);
+        match self.metadata.get(&path).await {
+            Ok(mut found) => {
+                let metadata = found["metadata"].take();
+                Ok((metadata["uid"] == uid).then_some(metadata))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sets a list in the metadata of an object, if it is the one of this uid and, if given, version.
+    async fn set(
+        &self,
+        uid: &str,
+        node: &Node,
+        field: &str,
+        list: &[&Value],
+        version: Option<&Value>,
+    ) -> Result<(), ApiError> {
+        let mut metadata = json!({"uid": uid});
+        metadata[field] = match list {
+            [] => Value::Null,
+            list => json!(list),
+        };
+        if let Some(version) = version {
+            metadata["resourceVersion"] = version.clone();
+        }
+        let path = node.kind.path(&node.namespace, &node.name);
+        let patch = json!({"metadata": metadata});
+        match self.api.patch(&path, Patch::Merge, &patch).await {
+            Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::kinds::Served;
+use crate::finalizers::ORPHAN;
 use crate::workloads::values::text;
 
 /// An object, as far as its owners matter.
@@ -27,6 +28,8 @@ pub(super) struct Graph {
     suspects: BTreeSet<String>,
     /// Those with an owner of a kind that is not served.
     unresolved: BTreeSet<String>,
+    /// Those on their way out that wait until their dependents have let go of them.
+    orphaning: BTreeSet<String>,
 }
 
 impl Graph {
@@ -53,9 +56,15 @@ impl Graph {
                 .insert(uid.clone());
         }
         // What is on its way out already needs no second push.
-        if metadata["deletionTimestamp"].is_string() {
+        let terminating = metadata["deletionTimestamp"].is_string();
+        if terminating {
             self.suspects.remove(&uid);
         }
+        let finalizers = metadata["finalizers"].as_array();
+        match terminating && finalizers.is_some_and(|all| all.iter().any(|one| one == ORPHAN)) {
+            true => self.orphaning.insert(uid.clone()),
+            false => self.orphaning.remove(&uid),
+        };
         self.nodes.insert(uid, node);
     }
 
@@ -65,6 +74,7 @@ impl Graph {
         self.nodes.remove(uid);
         self.suspects.remove(uid);
         self.unresolved.remove(uid);
+        self.orphaning.remove(uid);
         if let Some(dependents) = self.dependents.get(uid) {
             self.suspects.extend(dependents.iter().cloned());
         }
@@ -87,8 +97,22 @@ impl Graph {
     /// Those to be looked into, with their uids. They are suspect no more unless that is said again.
     pub(super) fn take_suspects(&mut self) -> Vec<(String, Node)> {
         let suspects = std::mem::take(&mut self.suspects);
-        suspects
-            .into_iter()
+        self.with_nodes(suspects)
+    }
+
+    /// Those whose dependents are to let go of them, with their uids. They are taken as suspects are.
+    pub(super) fn take_orphaning(&mut self) -> Vec<(String, Node)> {
+        let orphaning = std::mem::take(&mut self.orphaning);
+        self.with_nodes(orphaning)
+    }
+
+    /// Those that name an owner, with their uids.
+    pub(super) fn dependents(&self, owner: &str) -> Vec<(String, Node)> {
+        self.with_nodes(self.dependents.get(owner).cloned().unwrap_or_default())
+    }
+
+    fn with_nodes(&self, uids: BTreeSet<String>) -> Vec<(String, Node)> {
+        uids.into_iter()
             .filter_map(|uid| {
                 let node = self.nodes.get(&uid)?.clone();
                 Some((uid, node))
@@ -101,13 +125,18 @@ impl Graph {
         self.suspects.insert(uid);
     }
 
+    /// The dependents could not all be made to let go; that is to be tried again.
+    pub(super) fn orphan(&mut self, uid: String) {
+        self.orphaning.insert(uid);
+    }
+
     /// A suspect has an owner of a kind that is not served.
     pub(super) fn leave_unresolved(&mut self, uid: String) {
         self.unresolved.insert(uid);
     }
 
-    pub(super) fn has_suspects(&self) -> bool {
-        !self.suspects.is_empty()
+    pub(super) fn has_work(&self) -> bool {
+        !self.suspects.is_empty() || !self.orphaning.is_empty()
     }
 
     pub(super) fn knows(&self, uid: &str) -> bool {
@@ -170,9 +199,33 @@ mod tests {
         graph.forget("owner");
         assert_eq!(suspects(&mut graph), ["one", "two"]);
         graph.leave_unresolved("one".to_owned());
-        assert!(!graph.has_suspects());
+        assert!(!graph.has_work());
         graph.resolve_again();
         assert_eq!(suspects(&mut graph), ["one"]);
+    }
+
+    #[test]
+    fn an_owner_waits_for_its_dependents_only_once_it_is_deleted() {
+        let (a, b) = (kind("a"), kind("b"));
+        let mut graph = Graph::default();
+        let mut owner = object("owner", &[]);
+        owner["metadata"]["finalizers"] = json!(["other", "orphan"]);
+        graph.observe(&a, &owner);
+        graph.observe(&b, &object("one", &["owner"]));
+        assert!(!graph.has_work());
+        owner["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        graph.observe(&a, &owner);
+        let uids = |nodes: Vec<(String, Node)>| -> Vec<String> {
+            nodes.into_iter().map(|(uid, _)| uid).collect()
+        };
+        assert_eq!(uids(graph.take_orphaning()), ["owner"]);
+        assert_eq!(uids(graph.dependents("owner")), ["one"]);
+        assert_eq!(uids(graph.take_orphaning()), [""; 0]);
+        graph.orphan("owner".to_owned());
+        assert!(graph.has_work());
+        owner["metadata"]["finalizers"] = json!(["other"]);
+        graph.observe(&a, &owner);
+        assert!(!graph.has_work());
     }
 
     #[test]

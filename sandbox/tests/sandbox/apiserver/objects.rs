@@ -523,3 +523,35 @@ async fn raw(url: &str, method: &Method, path: &str, body: &str) -> u16 {
     stream.read_exact(&mut answer).await.unwrap();
     String::from_utf8_lossy(&answer[9..]).parse().unwrap()
 }
+
+#[tokio::test]
+async fn a_deletion_that_says_two_things_about_dependents_is_refused() {
+    let (_server, api) = start().await;
+    api.create(CONFIGMAPS, &configmap("a", "1")).await.unwrap();
+    let path = format!("{CONFIGMAPS}/a");
+    for (query, why) in [
+        (
+            "propagationPolicy=Never",
+            "Unsupported value: \"Never\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"",
+        ),
+        (
+            "propagationPolicy=Orphan&orphanDependents=true",
+            "Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set",
+        ),
+    ] {
+        let refused = api.delete(&format!("{path}?{query}")).await.unwrap_err();
+        assert_eq!(refused.code(), Some(422));
+        let expected =
+            format!("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: {why}");
+        assert!(refused.to_string().contains(&expected), "{refused}");
+    }
+    // What was asked for last counts, until the collector has done it.
+    let orphan = format!("{path}?propagationPolicy=Orphan");
+    let terminating = api.delete(&orphan).await.unwrap();
+    assert_eq!(terminating["metadata"]["finalizers"], json!(["orphan"]));
+    api.delete(&path).await.unwrap();
+    assert!(api.get(&path).await.is_ok());
+    let background = format!("{path}?propagationPolicy=Background");
+    assert_eq!(api.delete(&background).await.unwrap()["kind"], "Status");
+    assert!(api.get(&path).await.unwrap_err().is_not_found());
+}

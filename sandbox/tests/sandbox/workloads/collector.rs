@@ -101,6 +101,75 @@ async fn what_a_custom_object_owns_goes_with_it() {
     api.patch(&path, Patch::Merge, &released).await.unwrap();
     gone(&api, &path).await;
     assert!(api.get(&format!("{POLICIES}/two")).await.is_ok());
+
+    // Its dependents are left if that is asked for, and are nobody's then.
+    let path = format!("{POLICIES}/two?propagationPolicy=Orphan");
+    let terminating = api.delete(&path).await.unwrap();
+    assert_eq!(terminating["metadata"]["finalizers"], json!(["orphan"]));
+    gone(&api, &format!("{POLICIES}/two")).await;
+    let left = orphaned(&api, &format!("{RECORDS}/of-both"), &other).await;
+    assert_eq!(left["metadata"]["uid"], shared["metadata"]["uid"]);
+    cluster.stop().await;
+}
+
+/// The object at `path`, which has been let go of by `owner`, once the collector has looked at what that one owned.
+async fn orphaned(api: &Api, path: &str, owner: &Value) -> Value {
+    let late = object("ConfigMap", "late", &[owner]);
+    api.create(MAPS, &late).await.unwrap();
+    gone(api, &format!("{MAPS}/late")).await;
+    let left = api.get(path).await.unwrap();
+    let metadata = &left["metadata"];
+    assert!(metadata["ownerReferences"].is_null(), "{left:#}");
+    assert!(metadata["deletionTimestamp"].is_null(), "{left:#}");
+    left
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dependents_are_left_as_the_request_says() {
+    let cluster = cluster().await;
+    let api = cluster.api();
+    let client = setup::reqwest_client();
+    let orphan = json!({"propagationPolicy": "Orphan"});
+    for (name, query, body, left) in [
+        ("body", "", orphan.clone(), true),
+        ("deprecated", "?orphanDependents=true", Value::Null, true),
+        ("in-body", "", json!({"orphanDependents": true}), true),
+        ("query", "?propagationPolicy=Background", orphan, false),
+        ("front", "?propagationPolicy=Foreground", Value::Null, false),
+    ] {
+        let mut owner = object("ConfigMap", name, &[]);
+        owner["metadata"]["finalizers"] = json!(["example.com/held"]);
+        let owner = api.create(MAPS, &owner).await.unwrap();
+        let dependent = format!("of-{name}");
+        let dependent = object("ConfigMap", &dependent, &[&owner]);
+        let dependent = api.create(MAPS, &dependent).await.unwrap();
+        let path = format!("{MAPS}/{name}");
+        let request = client.delete(format!("{}{path}{query}", cluster.api_url()));
+        let request = match body {
+            Value::Null => request,
+            body => request
+                .header("content-type", "application/json")
+                .body(body.to_string()),
+        };
+        assert_eq!(request.send().await.unwrap().status(), 200, "{name}");
+        // The collector takes away nothing but its own finalizer.
+        let held = json!(["example.com/held"]);
+        until(&api, &path, "held", |owner| {
+            owner["metadata"]["finalizers"] == held
+        })
+        .await;
+        let released = json!({"metadata": {"finalizers": null}});
+        api.patch(&path, Patch::Merge, &released).await.unwrap();
+        gone(&api, &path).await;
+        let path = format!("{MAPS}/of-{name}");
+        match left {
+            true => {
+                let left = orphaned(&api, &path, &owner).await;
+                assert_eq!(left["metadata"]["uid"], dependent["metadata"]["uid"]);
+            }
+            false => gone(&api, &path).await,
+        }
+    }
     cluster.stop().await;
 }
 
