@@ -438,3 +438,16 @@ async fn a_khjob_runs_once() {
     );
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pod_that_stands_for_kuberhealthy_looks_ready() {
+    let sandbox = setup::start(setup::options(1)).await;
+    let path = "/api/v1/namespaces/kuberhealthy/pods/kuberhealthy-0";
+    let pod = sandbox.api().get(path).await.unwrap();
+    let status = &pod["status"];
+    assert_eq!(status["containerStatuses"][0]["ready"], true, "{status:#}");
+    let conditions = status["conditions"].as_array().unwrap();
+    let ready = conditions.iter().find(|known| known["type"] == "Ready");
+    assert_eq!(ready.unwrap()["status"], "True");
+    sandbox.stop().await;
+}

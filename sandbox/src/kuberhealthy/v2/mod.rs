@@ -28,7 +28,7 @@ use serde_json::json;
 
 use super::faults::ReportFaults;
 use super::server::{Bound, Connection, Server, answer};
-use super::{Speed, StartError, go, install, pods};
+use super::{Speed, StartError, clock, go, install, pods};
 use crate::api::Api;
 use crate::informer::{AbortOnDrop, Cache};
 use shared::Shared;
@@ -158,14 +158,25 @@ async fn create_own_pod(api: &Api, options: &Options) -> Result<(), StartError> 
     let Options { namespace, pod, .. } = options;
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
     install::ensure(api, "/api/v1/namespaces", &object).await?;
+    let (container, image) = ("kuberhealthy", "kuberhealthy/kuberhealthy:v2");
     let object = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": pod, "namespace": namespace, "labels": {"app": "kuberhealthy"}},
-        "spec": {"nodeName": "outside", "containers": [{"name": "kuberhealthy", "image": "kuberhealthy/kuberhealthy:v2"}]},
+        "spec": {"nodeName": "outside", "containers": [{"name": container, "image": image}]},
     });
     install::ensure(api, &pods::path(namespace), &object).await?;
     let path = format!("{}/{pod}/status", pods::path(namespace));
-    let status = json!({"status": {"phase": "Running"}});
+    // As ready as it is: what it stands for has just started in this process.
+    let now = clock::now_rfc3339();
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"]
+        .map(|kind| json!({"type": kind, "status": "True", "lastTransitionTime": now}));
+    let running = json!({
+        "name": container, "image": image, "imageID": "", "ready": true, "started": true,
+        "restartCount": 0, "lastState": {}, "state": {"running": {"startedAt": now}},
+    });
+    let status = json!({"status": {
+        "phase": "Running", "startTime": now, "conditions": conditions, "containerStatuses": [running],
+    }});
     let written = api.patch(&path, crate::api::Patch::Merge, &status).await;
     written.map(drop).map_err(|why| StartError::Install {
         what: format!("the status of pod {namespace}/{pod}"),
