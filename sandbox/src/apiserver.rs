@@ -16,6 +16,7 @@ mod form;
 mod handle;
 mod jsonpath;
 mod kinds;
+mod logs;
 mod meta;
 mod openapi;
 mod page;
@@ -40,7 +41,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use serde_json::json;
@@ -48,6 +49,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::faults::Faults;
+use crate::logs::{LogReader, Logs};
 use crate::registry::Registry;
 use crate::store::{Limits, Store};
 
@@ -118,11 +120,20 @@ pub(crate) struct Shared {
     pub(crate) registry: RwLock<Registry>,
     pub(crate) faults: Faults,
     pub(crate) requests: requests::Log,
+    /// By node.
+    log_readers: Mutex<BTreeMap<String, LogReader>>,
 }
 
 impl Shared {
     pub(crate) fn registry(&self) -> RwLockReadGuard<'_, Registry> {
         self.registry.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The output of containers that a node keeps; `None` if it cannot be reached.
+    pub(crate) fn logs(&self, node: &str) -> Option<Logs> {
+        let readers = self.log_readers.lock();
+        let readers = readers.unwrap_or_else(PoisonError::into_inner);
+        readers.get(node)?.logs()
     }
 }
 
@@ -155,6 +166,7 @@ impl ApiServer {
             store,
             registry: RwLock::new(Registry::builtin()),
             faults: Faults::new(),
+            log_readers: Mutex::default(),
         });
         kinds::bootstrap(&shared);
         let task = tokio::spawn(serve::run(listener, Arc::clone(&shared)));
@@ -185,6 +197,14 @@ impl ApiServer {
             "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "sandbox", "namespace": "default"}}],
         });
         format!("{config:#}\n")
+    }
+
+    /// Answers requests for `pods/log` of pods on a node by this reader. Without one it answers as if the node could not
+    /// be reached.
+    pub fn serve_logs(&self, node: &str, logs: LogReader) {
+        let readers = self.shared.log_readers.lock();
+        let mut readers = readers.unwrap_or_else(PoisonError::into_inner);
+        readers.insert(node.to_owned(), logs);
     }
 
     /// The faults of this server.

@@ -7,6 +7,7 @@ mod finalizers;
 mod informer;
 pub mod kuberhealthy;
 mod labels;
+pub mod logs;
 pub mod node;
 mod registry;
 mod sandbox;

@@ -79,6 +79,7 @@ impl Sandbox {
         let api = |agent: &str| Api::new(&url, token.as_deref(), agent);
         node.env.insert(0, ("KUBE_API_URL".to_owned(), url.clone()));
         let node = Node::start(api("node")?, node).await?;
+        api_server.serve_logs(node.name(), node.log_reader());
         let workloads = match workloads.enabled {
             true => Some(Workloads::start(api("workloads")?)),
             false => None,

@@ -198,8 +198,11 @@ impl Status {
         }
         let mut value = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            value["reason"] = Value::from(self.reason.as_str());
+        }
         if !self.details.is_null() {
             value["details"] = self.details.clone();
         }

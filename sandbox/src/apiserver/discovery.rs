@@ -62,6 +62,11 @@ fn subresources(resource: &Resource, version: &Version) -> Vec<Subresource> {
             verbs: &["create"],
             speaks: speaks("policy", "v1", "Eviction"),
         });
+        found.push(Subresource {
+            name: "log",
+            verbs: &["get"],
+            speaks: speaks("", "v1", "Pod"),
+        });
     }
     found
 }

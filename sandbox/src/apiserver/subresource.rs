@@ -38,9 +38,10 @@ impl Call<'_> {
             }
             ("binding", "create") if pod => self.bind(&body()?),
             ("eviction", "create") if pod => self.evict(&body()?),
+            ("log", "get") if pod => self.log(),
             ("status", _) if self.version.status => Err(Status::method_not_allowed()),
             ("scale", _) if scale => Err(Status::method_not_allowed()),
-            ("binding" | "eviction", _) if pod => Err(Status::method_not_allowed()),
+            ("binding" | "eviction" | "log", _) if pod => Err(Status::method_not_allowed()),
             _ => Ok(respond::unknown_path()),
         }
     }

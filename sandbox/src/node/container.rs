@@ -213,6 +213,7 @@ async fn start(pod: &Pod, spec: &Value) -> Result<Process, Trouble> {
     let log = pod.node.logs.of(
         &pod.namespace,
         &pod.name,
+        &pod.uid,
         spec["name"].as_str().unwrap_or_default(),
     );
     Process::start(&argv, &env, directory, &log).map_err(|why| {

@@ -8,7 +8,6 @@ mod container;
 mod env;
 mod expand;
 mod images;
-mod logs;
 mod options;
 mod pod;
 mod probe;
@@ -33,8 +32,8 @@ pub use options::{BackOff, NodeOptions};
 
 use crate::api::{Api, ApiError, Patch};
 use crate::informer::{AbortOnDrop, Change, Informer};
+use crate::logs::{LogReader, Logs};
 use addresses::Addresses;
-use logs::Logs;
 use pod::{Ending, Order, Pod};
 
 /// Address of the node, and of pods on its network.
@@ -59,6 +58,7 @@ struct Shared {
 /// A running node. Dropping it kills its processes.
 #[derive(Debug)]
 pub struct Node {
+    name: String,
     logs: Logs,
     stop: Option<oneshot::Sender<()>>,
     task: Option<tokio::task::JoinHandle<()>>,
@@ -115,7 +115,7 @@ impl Node {
         let (stop, stopped) = oneshot::channel();
         let agent = Agent {
             shared,
-            name,
+            name: name.clone(),
             addresses: Addresses::new(network),
             orders: HashMap::new(),
             pods: JoinSet::new(),
@@ -123,11 +123,24 @@ impl Node {
         };
         let task = tokio::spawn(agent.run(stopped));
         Ok(Node {
+            name,
             logs,
             stop: Some(stop),
             task: Some(task),
             _proxy: proxy,
         })
+    }
+
+    /// Name of its Node object.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What an API server reads the output of containers by.
+    #[must_use]
+    pub fn log_reader(&self) -> LogReader {
+        self.logs.reader()
     }
 
     /// The last lines a container wrote, over its restarts, oldest first; `None` if the node does not know it (any more).

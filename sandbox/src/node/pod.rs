@@ -45,7 +45,7 @@ pub(super) struct Pod {
     pub(super) object: Value,
     pub(super) namespace: String,
     pub(super) name: String,
-    uid: String,
+    pub(super) uid: String,
     pub(super) ip: String,
     handle: Handle,
     orders: watch::Receiver<Order>,

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
 use super::env::Env;
-use super::logs::Log;
+use crate::logs::Log;
 
 /// How long the output of a process that has ended is still read: a child that left the group can hold it open.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -69,12 +69,10 @@ impl Process {
         let id = id.ok_or_else(|| io::Error::other("the process has no id"))?;
         let mut readers = JoinSet::new();
         if let Some(output) = child.stdout.take() {
-            let log = log.clone();
-            readers.spawn(async move { log.read(output).await });
+            readers.spawn(log.writer().read(output));
         }
         if let Some(output) = child.stderr.take() {
-            let log = log.clone();
-            readers.spawn(async move { log.read(output).await });
+            readers.spawn(log.writer().read(output));
         }
         Ok(Process {
             child,

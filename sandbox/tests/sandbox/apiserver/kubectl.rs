@@ -56,7 +56,7 @@ impl Kubectl {
         text
     }
 
-    async fn refused(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn refused(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().await.unwrap();
         assert!(!output.status.success(), "kubectl {arguments:?}");
         String::from_utf8_lossy(&output.stderr).into_owned()

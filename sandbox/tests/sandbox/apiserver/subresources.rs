@@ -1,10 +1,11 @@
 //! `pods/eviction` and `/scale`, compared with the recorded answers.
 
 use sandbox::api::{Api, Patch};
+use sandbox::apiserver::{ApiServerOptions, Token};
 use serde_json::{Value, json};
 
 use super::recorded::{create_deployment, recording, replay, same};
-use super::{PODS, start};
+use super::{PODS, start, start_with};
 
 const BUDGETS: &str = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
 const WEB: &str = "/apis/apps/v1/namespaces/default/deployments/web";
@@ -232,4 +233,45 @@ async fn a_json_patch_of_the_resource_version_is_a_condition() {
         .await
         .unwrap();
     assert_eq!(done["spec"]["paused"], true);
+}
+
+#[tokio::test]
+async fn a_log_needs_a_node_and_the_permission_to_read_it() {
+    let token = |user: &str, group: &str| Token {
+        token: user.to_owned(),
+        user: user.to_owned(),
+        groups: vec![group.to_owned()],
+    };
+    let options = ApiServerOptions {
+        tokens: vec![token("root", "system:masters"), token("weak", "users")],
+        rbac: true,
+        ..ApiServerOptions::default()
+    };
+    let (server, _) = start_with(options).await;
+    let root = Api::new(&server.url(), Some("root"), "test/1").unwrap();
+    root.create(PODS, &super::pod("p")).await.unwrap();
+    let client = crate::setup::reqwest_client();
+    let url = format!("{}{PODS}/p/log", server.url());
+    let get = async |token: &str| client.get(&url).bearer_auth(token).send().await.unwrap();
+    assert_eq!(get("root").await.status(), 204, "it runs nowhere");
+    let refused = get("weak").await;
+    assert_eq!(refused.status(), 403);
+    let status: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+    let message = "pods \"p\" is forbidden: User \"weak\" cannot get resource \"pods/log\" in API group \"\" in the namespace \"default\"";
+    assert_eq!(status["message"], message);
+
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let role = json!({
+        "metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}],
+    });
+    root.create(&format!("{roles}/roles"), &role).await.unwrap();
+    let binding = json!({
+        "metadata": {"name": "r"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "weak"}],
+    });
+    let bindings = format!("{roles}/rolebindings");
+    root.create(&bindings, &binding).await.unwrap();
+    assert_eq!(get("weak").await.status(), 204);
+    let posted = root.create(&format!("{PODS}/p/log"), &json!({})).await;
+    assert_eq!(posted.unwrap_err().code(), Some(405));
 }

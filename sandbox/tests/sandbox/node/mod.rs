@@ -1,5 +1,6 @@
 //! The node with real processes.
 
+mod logs;
 mod pods;
 mod services;
 
@@ -24,6 +25,7 @@ impl Cluster {
         let node = Node::start(Api::new(&server.url(), None, "node").unwrap(), options)
             .await
             .unwrap();
+        server.serve_logs(node.name(), node.log_reader());
         Cluster { server, api, node }
     }
 
