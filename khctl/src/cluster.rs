@@ -20,7 +20,7 @@ pub(crate) struct Options {
     pub(crate) api_for_pods: bool,
     /// How many times as fast as in production Kuberhealthy's own waiting times pass.
     pub(crate) speed: u32,
-    /// Port of the API server; Kuberhealthy v2 and v3 take the next two. Free ports if `None`.
+    /// Port of the API server; Kuberhealthy v2, v3 and the remediator take the next three. Free ports if `None`.
     pub(crate) port: Option<u16>,
 }
 

@@ -1,4 +1,5 @@
-//! The last output of containers: a node writes it, an API server reads it.
+//! The last output of containers: a node writes it, an API server reads it. Other than of a kubelet it is in lines: the last
+//! one gets an end if it has none, and is there once it is whole.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -38,7 +38,7 @@ fn the_demo_tells_its_story_and_ends_well() {
         "web (v2)",
         "db (v3)",
         "REMEDIATION",
-        "2 of 3 remediations of policy shop/web helped (67%)",
+        "2 of 3 remediations of policy shop/web helped (66%)",
     ] {
         let at = rest
             .find(text)
@@ -75,19 +75,25 @@ fn ports_that_are_taken_are_said_before_anything_starts() {
 
 #[test]
 fn a_demo_whose_remediator_cannot_start_says_why() {
-    let (child, mut lines, taken) = loop {
+    // Somebody else may take a port in the moment between, and this test may come too late to take one itself.
+    let begun = (0..5).find_map(|_| {
         let first = free_ports();
         let mut child = khctl(&["demo", "--port", &first.to_string()])
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         // Once it says something it has tried the ports; the remediator comes after the applications.
-        if lines.read_line(&mut String::new()).unwrap() > 0 {
-            let taken = TcpListener::bind(("127.0.0.1", first + 3)).unwrap();
-            break (child, lines, taken);
+        let said = lines.read_line(&mut String::new()).unwrap() > 0;
+        match TcpListener::bind(("127.0.0.1", first + 3)) {
+            Ok(taken) if said => Some((child, lines, taken)),
+            _ => {
+                drop(lines);
+                eprintln!("{:?}", finish(child));
+                None
+            }
         }
-        finish(child);
-    };
+    });
+    let (child, mut lines, taken) = begun.unwrap();
     let mut stdout = String::new();
     lines.read_to_string(&mut stdout).unwrap();
     let ran = finish(child);

@@ -22,3 +22,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ .role
 subjects:
   - {kind: ServiceAccount, name: remediator, namespace: {{ .root.Release.Namespace }}}
 {{- end }}
+
+{{- /* Options of the remediator, by their variables without KUBERHEALER_. */ -}}
+{{- define "kuberhealer.options" -}}
+NAMESPACES CHECK_NAMESPACES PAUSE MAX_IN_FLIGHT MAX_PER_HOUR STORM_PERCENT STORM_MINIMUM STORM_COOLDOWN_SECONDS LEASE_NAMESPACE LEASE_NAME LEASE_SECONDS IDENTITY LISTEN LOG_FORMAT LOG_LEVEL SHUTDOWN_SECONDS WEBHOOK_LISTEN WEBHOOK_TOKEN_FILE WEBHOOK_BASIC_FILE NOTIFY_CONFIG
+{{- end }}

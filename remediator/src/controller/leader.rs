@@ -161,12 +161,10 @@ impl<W: Workloads> Leader<W> {
                 let count = failures.entry(key.clone()).or_default();
                 *count = count.saturating_add(1);
                 let pause = 2_u64.saturating_pow(*count - 1).min(PAUSE);
-                match &error {
-                    // What was known is old. The watch, or the answer, tells of the new one.
-                    Failed::Request(kube::Error::Api(status)) if status.code == 409 => {
-                        tracing::debug!(?key, pause, "written by somebody else meanwhile");
-                    }
-                    _ => tracing::warn!(?key, %error, pause, "tried again later"),
+                if is_outdated(&error) {
+                    tracing::debug!(?key, pause, "written or deleted by somebody else meanwhile");
+                } else {
+                    tracing::warn!(?key, %error, pause, "tried again later");
                 }
                 Some(Duration::from_secs(pause))
             }
@@ -213,5 +211,47 @@ impl<W: Workloads> Leader<W> {
     ) -> Result<T, Failed> {
         self.fence.check(clock::instant())?;
         self.limited(request).await
+    }
+}
+
+/// Whether what was known of an object is old. The watch, or the answer, tells of what there is now. A 404 that names no
+/// object is another matter: that of a kind that is not installed, for example.
+fn is_outdated(error: &Failed) -> bool {
+    let Failed::Request(kube::Error::Api(status)) = error else {
+        return false;
+    };
+    let named = || {
+        let details = status.details.as_ref();
+        details.is_some_and(|details| !details.name.is_empty())
+    };
+    status.code == 409 || (status.code == 404 && named())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_names_an_object_is_outdated() {
+        for (code, details, outdated) in [
+            (409, json!(null), true),
+            (
+                404,
+                json!({"kind": "remediationpolicies", "name": "web"}),
+                true,
+            ),
+            // The kind is not installed.
+            (404, json!({}), false),
+            (404, json!(null), false),
+            (403, json!({"name": "web"}), false),
+        ] {
+            let status = json!({"status": "Failure", "message": "", "reason": "", "code": code, "details": details});
+            let status: kube::core::Status = serde_json::from_value(status).unwrap();
+            let error = Failed::Request(kube::Error::Api(status.boxed()));
+            assert_eq!(is_outdated(&error), outdated, "{error}");
+        }
+        assert!(!is_outdated(&Failed::Timeout));
     }
 }

@@ -67,7 +67,12 @@ fn meant(name: &str) -> Option<String> {
     let command = Options::augment_args(Command::new("remediator"));
     let error = command.try_get_matches_from(["remediator", &flag]).err()?;
     let proposed = error.get(ContextKind::SuggestedArg)?.to_string();
-    Some(name_of(proposed.strip_prefix("--")?))
+    let proposed = name_of(proposed.strip_prefix("--")?);
+    // Not every flag has a variable: --help has none.
+    let mut options = reference().into_iter();
+    options
+        .any(|option| option.variable == proposed)
+        .then_some(proposed)
 }
 
 #[cfg(test)]
@@ -94,7 +99,12 @@ mod tests {
                 format!("{name} is no option's variable, and is ignored; is {meant} meant?");
             assert_eq!(told(&["PATH", name]), [expected]);
         }
-        for name in ["KUBERHEALER_", "KUBERHEALER_XYZ", "KUBERHEALER_HELP"] {
+        for name in [
+            "KUBERHEALER_",
+            "KUBERHEALER_XYZ",
+            "KUBERHEALER_HELP",
+            "KUBERHEALER_HELM",
+        ] {
             let expected =
                 format!("{name} is no option's variable, and is ignored; --help lists them");
             assert_eq!(told(&[name]), [expected]);

@@ -63,7 +63,7 @@ pub(super) async fn run(api: Api) {
             next = changes.try_recv().ok().map(Some);
         }
         // Before that, owners might look as if they were missing, and each would be asked for; and dependents of an owner
-        // that is to leave them might not be known yet.
+        // that is to leave them might not be known yet. So one kind that cannot be listed stops it all.
         if collector.followed.values().all(|kind| kind.listed) {
             collector.collect().await;
         }

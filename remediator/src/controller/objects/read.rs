@@ -46,7 +46,7 @@ pub(in crate::controller) fn belonging(object: &Remediation) -> Result<Record, S
     });
     if !owned {
         return Err(format!(
-            "expected an ownerReference to the RemediationPolicy {} with UID {} as its controller; nothing is done for a Remediation that the remediator has not made: delete it",
+            "expected an ownerReference to the RemediationPolicy {} with UID {} as its controller; nothing is done for a Remediation that the remediator has not made, or that was left behind when its policy was deleted",
             intent.policy.name, intent.policy_uid
         ));
     }

@@ -167,7 +167,7 @@ async fn a_service_that_may_not_be_read_is_refused_in_the_servers_words() {
     );
 }
 
-/// What the remediator may read in the whole cluster.
+/// What the remediator may read where policies are.
 fn granted() -> Value {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),

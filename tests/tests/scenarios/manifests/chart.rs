@@ -1,4 +1,4 @@
-//! The schema of the chart's values: Helm takes what the schema does not forbid, misspelt names included.
+//! What the chart takes: Helm refuses nothing by itself, misspelt names included.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use ::remediator::run::reference;
 use serde_json::Value;
 
-use super::files::{folder, items, text};
+use super::files::folder;
 
 fn schema() -> Value {
     let file = folder().join("helm/values.schema.json");
@@ -46,30 +46,24 @@ fn the_schema_of_values_knows_those_of_the_chart_and_no_others() {
     paths(&schema, &values, "", &mut found);
     all(&schema, "", &mut known);
     // Helm's own, where the chart is part of another.
-    assert!(known.remove("/global"));
+    assert!(known.remove("/global") && known.remove("/enabled"));
     assert_eq!(known, found);
 }
 
 #[test]
-fn the_schema_of_values_knows_each_option_of_the_remediator() {
-    let schema = schema();
-    let known = items(&schema["properties"]["options"]["propertyNames"]["enum"]);
-    let known: BTreeSet<&str> = known.iter().map(text).collect();
-    let options: BTreeSet<String> = reference()
+fn the_chart_knows_each_option_of_the_remediator() {
+    let file = folder().join("helm/templates/_helpers.tpl");
+    let helpers = fs::read_to_string(file).unwrap();
+    let (_, known) = helpers
+        .split_once("{{- define \"kuberhealer.options\" -}}\n")
+        .unwrap();
+    let known: BTreeSet<&str> = known.lines().next().unwrap().split(' ').collect();
+    let options = reference();
+    let options: BTreeSet<&str> = options
         .iter()
-        .map(|option| camel_case(option.flag.trim_start_matches('-')))
+        .filter_map(|option| option.variable.strip_prefix("KUBERHEALER_"))
         // In a pod there is no kubeconfig.
-        .filter(|name| !matches!(name.as_str(), "kubeconfig" | "context"))
+        .filter(|name| !matches!(*name, "CONTEXT" | "KUBECONFIG"))
         .collect();
-    assert_eq!(known, options.iter().map(String::as_str).collect());
-}
-
-fn camel_case(flag: &str) -> String {
-    let mut words = flag.split('-');
-    let mut name = words.next().unwrap().to_owned();
-    for word in words {
-        name.push_str(&word[..1].to_uppercase());
-        name.push_str(&word[1..]);
-    }
-    name
+    assert_eq!(known, options);
 }

@@ -37,8 +37,11 @@ async fn dry_runs_need_the_permissions_of_their_opt_in_and_no_others() {
     until_pruned(&shop, "web").await;
     let path = format!("{RECORDS}?labelSelector=kuberhealer.io/policy=wide");
     shop.until(&path, "nothing is to be set back", |records| {
-        let mut records = items(&records["items"]).iter();
-        records.all(|record| items(&record["metadata"]["finalizers"]).is_empty())
+        let records = items(&records["items"]);
+        let mut finalizers = records
+            .iter()
+            .map(|record| &record["metadata"]["finalizers"]);
+        !records.is_empty() && finalizers.all(|finalizers| items(finalizers).is_empty())
     })
     .await;
 

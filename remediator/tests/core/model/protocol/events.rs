@@ -190,7 +190,7 @@ impl Protocol {
         (state != *before).then_some(state)
     }
 
-    /// A request arrives. The answer to a write, and whether a put took effect.
+    /// A request arrives, and is answered.
     fn arrive(&self, state: &mut State, packet: &Packet) -> Answer {
         let number = packet.record;
         match &packet.request {
