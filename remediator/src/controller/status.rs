@@ -210,7 +210,6 @@ fn accepted(found: &Found, decision: &Decision) -> Says {
         _ => None,
     };
     match wrong {
-        Some((reason, "")) => Says::because(false, reason),
         Some((reason, message)) => Says::new(ConditionStatus::False, reason.as_str(), message),
         None => Says::new(
             ConditionStatus::True,
@@ -228,7 +227,7 @@ fn no_check(decision: &Decision) -> (Reason, &str) {
             message,
             ..
         } => (*reason, message),
-        _ => (Reason::CheckNotFound, ""),
+        _ => (Reason::CheckNotFound, Reason::CheckNotFound.sentence()),
     }
 }
 
@@ -242,10 +241,8 @@ fn healthy(found: &Found) -> Says {
     };
     match found.around.status {
         CheckStatus::Gone => {
-            return match no_check(&found.decision) {
-                (reason, "") => unknown(reason),
-                (reason, message) => Says::new(ConditionStatus::Unknown, reason.as_str(), message),
-            };
+            let (reason, message) = no_check(&found.decision);
+            return Says::new(ConditionStatus::Unknown, reason.as_str(), message);
         }
         CheckStatus::NeverRun => return unknown(Reason::NeverRun),
         CheckStatus::Stale => return unknown(Reason::Stale),

@@ -135,14 +135,9 @@ fn idle(reason: Reason) -> Option<Decision> {
 }
 
 pub(super) fn hold(reason: Reason, details: &str, until: Option<Time>) -> Option<Decision> {
-    let message = if details.is_empty() {
-        reason.sentence().to_owned()
-    } else {
-        reason.message(details)
-    };
     Some(Decision::Hold {
         reason,
-        message,
+        message: reason.message_or_sentence(details),
         until,
     })
 }

@@ -378,6 +378,14 @@ impl Reason {
     pub fn message(self, details: impl fmt::Display) -> String {
         bounded(&format!("{}: {details}", self.sentence()), MESSAGE_LENGTH)
     }
+
+    /// [`Reason::message`]; [`Reason::sentence`] alone if there are no details.
+    pub(super) fn message_or_sentence(self, details: &str) -> String {
+        match details {
+            "" => self.sentence().to_owned(),
+            details => self.message(details),
+        }
+    }
 }
 
 impl fmt::Display for Reason {

@@ -55,7 +55,8 @@ pub(super) fn find(names: impl IntoIterator<Item = OsString>) -> Vec<Stray> {
     strays
         .map(|name| Stray {
             name: bounded(name, SHOWN),
-            meant: meant(name),
+            // Not every flag has a variable: --help has none.
+            meant: meant(name).filter(|meant| known(meant)),
         })
         .collect()
 }
@@ -67,12 +68,7 @@ fn meant(name: &str) -> Option<String> {
     let command = Options::augment_args(Command::new("remediator"));
     let error = command.try_get_matches_from(["remediator", &flag]).err()?;
     let proposed = error.get(ContextKind::SuggestedArg)?.to_string();
-    let proposed = name_of(proposed.strip_prefix("--")?);
-    // Not every flag has a variable: --help has none.
-    let mut options = reference().into_iter();
-    options
-        .any(|option| option.variable == proposed)
-        .then_some(proposed)
+    Some(name_of(proposed.strip_prefix("--")?))
 }
 
 #[cfg(test)]

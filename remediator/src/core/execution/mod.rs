@@ -211,14 +211,10 @@ fn written(intent: &Intent, status: RecordStatus) -> RecordStatus {
 
 /// The status with this phase and reason.
 fn to(status: &RecordStatus, phase: Phase, reason: Reason, details: &str) -> RecordStatus {
-    let message = match details {
-        "" => reason.sentence().to_owned(),
-        details => reason.message(details),
-    };
     RecordStatus {
         phase,
         reason,
-        message,
+        message: reason.message_or_sentence(details),
         retry_at: None,
         ..status.clone()
     }
